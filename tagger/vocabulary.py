@@ -1,0 +1,61 @@
+"""Words and their ids: rows of the word vectors, then one for unknown words and one for padding."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+WORDS, VECTORS = "words.txt", "vectors.npy"  # in the folder of embeddings
+TAGS = "tags.txt"  # in the folder of the index
+
+
+def read_lines(path: Path) -> list[str]:
+    """The entries of a vocabulary, one a line. Only line feeds count: words may hold others."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [line.removesuffix("\n") for line in file]
+
+
+def write_lines(path: Path, entries: Sequence[str]) -> None:
+    """Write a vocabulary, an entry a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{entry}\n" for entry in entries)
+
+
+class Match(NamedTuple):
+    """Where a token was found: its word id, and whether as it stands, in lower case, or not."""
+
+    id: int
+    how: str  # "exact", "lower" or "unknown"
+
+
+class Vocabulary:
+    """The words that have a vector, in the order of its rows."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.rows = {word: row for row, word in enumerate(words)}
+        self.unknown = len(words)
+        self.padding = len(words) + 1
+
+    def look_up(self, token: str) -> Match:
+        """The word id of a token: of the very token, else of it in lower case, else unknown.
+
+        In vectors of lower-case words the first never finds a capital, so all tokens are
+        lower-cased; in cased vectors `May` is not `may`.
+        """
+        if (row := self.rows.get(token)) is not None:
+            return Match(row, "exact")
+        if (row := self.rows.get(token.lower())) is not None:
+            return Match(row, "lower")
+        return Match(self.unknown, "unknown")
+
+
+def read_vectors(embeddings: Path) -> np.ndarray:
+    """The vectors by word id, [words + 2, dimension] float32: the words', their mean, zeros."""
+    vectors = np.load(embeddings / VECTORS, mmap_mode="r")
+    mean = vectors.mean(axis=0, dtype=np.float64, keepdims=True)
+    table = np.empty((len(vectors) + 2, vectors.shape[1]), dtype=np.float32)
+    table[:-2] = vectors
+    table[-2] = mean
+    table[-1] = 0
+    return table

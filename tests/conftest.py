@@ -1,0 +1,142 @@
+"""Fixtures: the sample through the first stages, and clones in which the real commands run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.download import download
+from stages.embed import embed
+from stages.index import index
+
+ROOT = Path(__file__).parent.parent
+INPUTS = ROOT / "data" / "inputs"
+MIRROR = ROOT.parent / "shared" / "mirror"  # of the real corpus and vectors, where there is one
+
+SAMPLE = {"corpus": "sample", "embeddings": "sample"}
+TINY = SAMPLE | {"hidden": 16, "epochs": 2, "threads": 1}  # trains in a second
+
+
+@dataclass
+class Data:
+    """The outputs of the first three stages."""
+
+    corpus: Path
+    embeddings: Path
+    index: Path
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    folder = tmp_path_factory.mktemp("sample")
+    data = Data(folder / "corpus", folder / "embeddings", folder / "index")
+    download(INPUTS / "corpora", data.corpus, corpus="sample")
+    embed(INPUTS / "vectors", data.embeddings, embeddings="sample")
+    index(data.corpus, data.embeddings, data.index)
+    return data
+
+
+def parameters(stage_keys: tuple[str, ...], **changes: Any) -> dict[str, Any]:
+    """The values of params.yaml for some keys, with changes."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return {key: changes.get(key, values[key]) for key in stage_keys}
+
+
+@dataclass
+class Clone:
+    """A git clone, and how to run commands in it as a new user with no settings would."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, status: int | None = 0) -> str:
+        """Run a command and return what it printed; fail unless it ends with `status`."""
+        result = subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert status in (None, result.returncode), (
+            f"{command}: {result.returncode}\n{result.stdout}"
+        )
+        return result.stdout
+
+    def read(self, file: str) -> str:
+        return (self.path / file).read_text(encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = self.read(file)
+        assert old in text
+        (self.path / file).write_text(text.replace(old, new), encoding="utf-8")
+
+    def set(self, **values: object) -> None:
+        """Change params.yaml as a person would: the line of a key."""
+        lines = self.read("params.yaml").splitlines()
+        kept = [line for line in lines if line.split(":")[0] not in values]
+        changed = [f"{key}: {value}" for key, value in values.items()]
+        (self.path / "params.yaml").write_text("\n".join([*kept, *changed, ""]), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a new user: no home, no git identity, no network, no mirror."""
+    home = tmp_path_factory.mktemp("home")
+    dropped = ("CONLLPP_", "DVC_", "GENSIM_", "GIT_", "HF_", "PYTHONPATH", "XDG_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+    return kept | {
+        "HOME": str(home),
+        "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+        "GENSIM_DATA_DIR": str(home / "gensim-data"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "no_proxy": "",
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """A repository with this tree as its only commit, set to train little on the sample."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    clone = Clone(tmp_path_factory.mktemp("origin"), environment)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (clone.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone.path / name)
+    clone.set(**TINY)
+    (clone.path / "dvc.lock").unlink(missing_ok=True)  # the one of conllpp
+    clone.run("git", "init", "-q", "-b", "main")
+    clone.run("git", "add", "-A")
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    clone.run("git", *identity, "commit", "-qm", "The tree under test")
+    return clone.path
+
+
+@pytest.fixture
+def clone(tmp_path: Path, origin: Path, environment: dict[str, str]) -> Callable[..., Clone]:
+    """Makes a clone of `origin`; `git clone` gets the options given."""
+
+    def make(name: str = "clone", *options: str) -> Clone:
+        here = Clone(tmp_path, environment)
+        here.run("git", "clone", "-q", *options, origin.as_uri(), name)
+        return Clone(tmp_path / name, environment)
+
+    return make

@@ -1,0 +1,140 @@
+"""dvc.yaml tells the truth: what a stage declares is what it uses, no more and no less."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+STAGES = DVC["stages"]
+FIRST_PARTY = ("stages", "tagger")
+VERSIONS = "requirements.lock"
+
+each_stage = pytest.mark.parametrize("name", STAGES)
+
+
+def imports(file: Path, root: Path = ROOT) -> set[Path]:
+    """The modules of this repository that a file imports, at any depth, also inside functions."""
+    found: set[Path] = set()
+    waiting = [file]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: a relative import"
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                names.append(node.module or "")
+            for name in names:
+                if name.split(".")[0] in FIRST_PARTY:
+                    path = root.joinpath(*name.split(".")).with_suffix(".py")
+                    waiting += [path] if path.is_file() else []
+    return found
+
+
+def signature(name: str) -> inspect.Signature:
+    return inspect.signature(getattr(importlib.import_module(f"stages.{name}"), name))
+
+
+def paths(entries: list[Any]) -> list[str]:
+    """The paths of deps, outs or metrics, with or without options."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def outs(stage: dict[str, Any]) -> list[str]:
+    return paths(stage.get("metrics", []) + stage.get("plots", []) + stage["outs"])
+
+
+@each_stage
+def test_code_deps_are_the_imports(name: str) -> None:
+    expected = {str(p.relative_to(ROOT)) for p in imports(ROOT / "stages" / f"{name}.py")}
+    assert {dep for dep in paths(STAGES[name]["deps"]) if dep.endswith(".py")} == expected
+
+
+@each_stage
+def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
+    stage = STAGES[name]
+    program, *arguments = stage["cmd"].removeprefix("python -m ").split()
+    assert program == f"stages.{name}"
+    data = [dep for dep in paths(stage["deps"]) if not dep.endswith(".py") and dep != VERSIONS]
+    assert sorted(arguments) == sorted(data + outs(stage))
+    positional = [p for p in signature(name).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    assert len(arguments) == len(positional)
+    assert all(p.annotation is Path for p in positional)
+
+
+@each_stage
+def test_params_are_the_keyword_only_arguments(name: str) -> None:
+    keywords = [k for k, p in signature(name).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    assert STAGES[name].get("params", []) == keywords
+
+
+def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
+    read = {key for stage in STAGES.values() for key in stage.get("params", [])}
+    assert set(PARAMS) == read
+    assert not any(isinstance(value, (dict, list)) for value in PARAMS.values())
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    assert all("#" in line for line in lines), "a comment a line"
+
+
+def test_results_depend_on_the_versions_of_what_trains() -> None:
+    assert VERSIONS in STAGES["train"]["deps"]
+
+
+def test_every_stage_says_what_it_does() -> None:
+    assert all(stage["desc"] for stage in STAGES.values())
+    assert set(STAGES) == {path.stem for path in (ROOT / "stages").glob("*.py")}
+
+
+def test_train_keeps_its_run_cache_and_git_gets_the_metrics() -> None:
+    uncached = {
+        (name, path)
+        for name, stage in STAGES.items()
+        for entry in [*stage["outs"], *stage.get("metrics", [])]
+        if isinstance(entry, dict)
+        for path in entry
+    }
+    assert uncached == {
+        ("evaluate", "metrics/metrics.json"),
+        ("evaluate", "metrics/confusion.csv"),
+    }
+
+
+def test_git_ignores_what_dvc_caches_and_nothing_else() -> None:
+    everything = [out for stage in STAGES.values() for out in outs(stage)]
+    ignored = subprocess.run(
+        ["git", "check-ignore", *everything], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    assert set(ignored) == {out for out in everything if not out.startswith("metrics/")}
+
+
+def test_stages_do_not_import_each_other_nor_the_library_a_stage() -> None:
+    for name in STAGES:
+        inside = {p for p in imports(ROOT / "stages" / f"{name}.py") if p.parent.name == "stages"}
+        assert inside == {ROOT / "stages" / f"{name}.py"}
+    for path in (ROOT / "tagger").glob("*.py"):
+        assert {p.parent.name for p in imports(path)} == {"tagger"}
+
+
+def test_the_closure_sees_imports_at_any_depth(tmp_path: Path) -> None:
+    for folder in FIRST_PARTY:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "stages/a.py").write_text("def f():\n    import tagger.b\n")
+    (tmp_path / "tagger/b.py").write_text("from tagger import c\nimport json\n")
+    (tmp_path / "tagger/c.py").write_text("from tagger.d import x\n")
+    (tmp_path / "tagger/d.py").write_text("x = 1\n")
+    found = imports(tmp_path / "stages/a.py", tmp_path)
+    assert {p.stem for p in found} == {"a", "b", "c", "d"}
