@@ -1,5 +1,6 @@
 # Every target does its own set-up. Python 3.11 or newer: `make test PYTHON=python3.12`.
 PYTHON ?= python3
+SCORES = dvc exp show --no-pager --drop '.*' --keep 'Experiment|^corpus$$|(validation|test)\.f1$$'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -8,12 +9,20 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## say what the targets are
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
+# DVC sets uncommitted work aside in a commit, and a commit needs a name.
+sample: export GIT_AUTHOR_NAME = make sample
+sample: export GIT_AUTHOR_EMAIL = sample@localhost
+sample: export GIT_COMMITTER_NAME = make sample
+sample: export GIT_COMMITTER_EMAIL = sample@localhost
 sample: .venv/done  ## all five stages on the embedded sample corpus: no network, about a minute
 	dvc exp run --temp --force --name sample -S corpus=sample -S embeddings=sample
+	@$(SCORES) --hide-workspace
+	@echo 'All scores and types: dvc metrics diff HEAD sample. All experiments: dvc exp show.'
+	@echo 'To have its files here, predictions too: dvc exp apply sample (git checkout . goes back).'
 
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	dvc repro
-	dvc metrics show
+	@$(SCORES)
 
 test: .venv/done  ## ruff, mypy and the whole test suite
 	ruff check

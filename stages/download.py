@@ -56,6 +56,8 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
         InputError: there is no such corpus, it cannot be reached, its checksum is wrong, or it is
             malformed.
     """
+    datasets.disable_progress_bars()
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # or it calls the hub, for a local file
     sources = fetch_conllpp() if corpus == "conllpp" else read_corpus(corpora, corpus)
     splits = {split: read_conll(name, data) for split, (name, data) in sources.items()}
     names = {split: name for split, (name, _) in sources.items()}
@@ -68,7 +70,6 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
         ner_tags=datasets.List(datasets.ClassLabel(names=labels)),
         document=datasets.Value("int32"),
     )
-    datasets.disable_progress_bars()
     with whole(output) as folder:
         folder.mkdir()
         for split, sentences in splits.items():
@@ -139,7 +140,6 @@ def read_conll(name: str, data: bytes) -> list[Sentence]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "split.conll")
         path.write_text("\n".join(lines), encoding="utf-8")
-        datasets.disable_progress_bars()
         table = datasets.load_dataset(
             "conll",
             data_files=str(path),
@@ -160,8 +160,6 @@ def read_conll(name: str, data: bytes) -> list[Sentence]:
             number = document if has_documents else len(sentences)
             sentences.append(Sentence(tokens, tags, number, numbers[token]))
         token += len(tokens)
-    if not sentences:
-        raise InputError(f"{name} holds no sentence; each split needs at least one")
     return sentences
 
 
@@ -201,7 +199,9 @@ def check_lines(name: str, data: bytes) -> tuple[list[str], list[int], int]:
                 f"{width}: {line.strip()[:80]!r}"
             )
         lines.append(" ".join(columns))
-    return lines, numbers, max(width, 2)
+    if not width:
+        raise InputError(f"{name} holds no sentence; each split needs at least one")
+    return lines, numbers, width
 
 
 def check_scheme(splits: dict[str, list[Sentence]], names: dict[str, str]) -> None:

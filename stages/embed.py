@@ -4,6 +4,7 @@ Run as `python -m stages.embed data/inputs/vectors data/embeddings`.
 """
 
 import logging
+import math
 from pathlib import Path
 
 import gensim.downloader
@@ -24,24 +25,47 @@ def embed(vectors: Path, output: Path, *, embeddings: str) -> None:
         InputError: there are no such vectors, they cannot be reached, or they are malformed.
     """
     local = {path.stem: path for path in sorted(vectors.glob("*.txt"))}
-    path = local.get(embeddings) or fetch(embeddings, sorted(local))
+    if embeddings in local:
+        path = local[embeddings]
+        check(path)
+    else:
+        path = fetch(embeddings, sorted(local))
     print(f"reading {path.name}", flush=True)
     try:
         keyed = KeyedVectors.load_word2vec_format(str(path))
-    except (ValueError, EOFError, IndexError) as error:
-        raise InputError(
-            f"{path} is not text in word2vec format (a line `words dimension`, then a word and "
-            f"its numbers a line): {error}"
-        ) from error
-    bad = np.flatnonzero(~np.isfinite(keyed.vectors).all(axis=1))
-    if len(keyed) == 0 or len(bad):
-        what = f"{keyed.index_to_key[bad[0]]!r} has a value that is not finite" if len(bad) else ""
-        raise InputError(f"{path} holds no usable vectors: {what or 'it has no words'}")
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path} is not text in word2vec format: {error}") from error
     with whole(output) as folder:
         folder.mkdir()
         write_lines(folder / WORDS, keyed.index_to_key)
         np.save(folder / VECTORS, keyed.vectors.astype(np.float32, copy=False))
     print(f"{len(keyed)} words, {keyed.vector_size} dimensions")
+
+
+def check(path: Path) -> None:
+    """Refuse a text file that is not in word2vec format, by line: gensim says no line.
+
+    Worse, it takes a single number for a whole vector, and passes over words beyond the count.
+    """
+    number = 1
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            words, dimension = map(int, file.readline().split())
+            for number, line in enumerate(file, 2):  # noqa: B007
+                numbers = list(map(float, line.rstrip().split(" ")[1:]))
+                if len(numbers) != dimension:
+                    raise ValueError(f"{len(numbers)} numbers, not {dimension}")
+                if not all(map(math.isfinite, numbers)):
+                    raise ValueError("a number that is not finite")
+        if number - 1 != words:
+            raise ValueError(f"the file ends after {number - 1} words, not {words}")
+        if not words:
+            raise ValueError("there are no words")
+    except ValueError as error:
+        raise InputError(
+            f"{path}, line {number}: {error}. Text in word2vec format has a line `words dimension`"
+            ", then a line for each word: the word and its numbers, with single spaces between"
+        ) from error
 
 
 def fetch(name: str, local: list[str]) -> Path:

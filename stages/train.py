@@ -23,7 +23,6 @@ from tagger.stage import InputError, run, whole
 from tagger.vocabulary import TAGS, read_lines, read_vectors
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def train(
@@ -35,11 +34,11 @@ def train(
     hidden: Count,
     layers: Count,
     dropout: Annotated[float, Field(ge=0, lt=1)],
-    learning_rate: Positive,
+    learning_rate: Annotated[float, Field(gt=0, le=1)],
     batch_size: Count,
     epochs: Count,
     patience: Count,
-    clip: Positive,
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)],
     seed: Annotated[int, Field(ge=0, lt=2**32)],
     threads: Count,
     device: Literal["auto", "cpu", "cuda"],
@@ -99,7 +98,7 @@ def train(
         if f1 > best_f1:
             best_f1, best_epoch = f1, epoch
             best_weights = {name: w.clone() for name, w in tagger.state_dict().items()}
-        elif epoch - best_epoch >= patience:
+        elif epoch - best_epoch == patience and epoch < epochs:
             print(f"no better for {patience} epochs: stopping")
             break
 

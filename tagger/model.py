@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -102,7 +102,7 @@ class Tagger(nn.Module):
         }
         text = json.dumps(config, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
-        save_file(self.state_dict(), folder / WEIGHTS)
+        (folder / WEIGHTS).write_bytes(save(self.state_dict()))
 
     @classmethod
     def load(cls, folder: Path, vectors: Tensor) -> "Tagger":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 SPLITS = ("train", "validation", "test")
@@ -36,7 +36,7 @@ class Split:
 
     def write(self, path: Path) -> None:
         """Write a safetensors file, without metadata: its order would differ from run to run."""
-        save_file(vars(self), path)
+        path.write_bytes(save(vars(self)))
 
     def to(self, device: torch.device) -> "Split":
         """The same split with its tensors on `device`."""

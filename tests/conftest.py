@@ -21,7 +21,7 @@ INPUTS = ROOT / "data" / "inputs"
 MIRROR = ROOT.parent / "shared" / "mirror"  # of the real corpus and vectors, where there is one
 
 SAMPLE = {"corpus": "sample", "embeddings": "sample"}
-TINY = SAMPLE | {"hidden": 16, "epochs": 2, "threads": 1}  # trains in a second
+TINY = SAMPLE | {"hidden": 16, "epochs": 4, "learning_rate": 0.02, "threads": 1}  # in a second
 
 
 @dataclass

@@ -23,8 +23,8 @@ DIMENSION = 32
 MIN_COUNT = 5  # rarer words get no vector
 WINDOW = 3  # words to each side that count as context
 
-# In each list the names after the bar are new in validation and test; those after the second bar
-# have no vector either.
+# An underscore stands for a space. In each list the names after the bar are new in validation and
+# test; those after the second bar have no vector either.
 NAMES = {
     "given": """Anna Bruno Chelsea David Elena Frank Georgia Hassan Irene Jordan Karl Laura Mark
         Nadia Oscar Paris Rose Samuel Victoria Will | Bill Carmen Grant Joy Mason Sofia Tyler Wanda
@@ -34,8 +34,9 @@ NAMES = {
         Holland Kent Larsson March Park Pelham Sutton Vance Wells | Abernetti Dzurek Mbekani
         Ostravik Quillfeather""",
     "city": """Austin Bergen Bradford Chelsea Florence Houston Kingston Leeds Lincoln Lyon Milan
-        Oxford Paris Porto Reading Santos Sydney Victoria Washington York | Adelaide Bristol
-        Hamilton Kent Nancy Orlando Preston Salerno Wells | Drevnik Marapolo Ustrecht""",
+        Oxford Paris Port_Alder Porto Reading San_Marco Santos Sydney Victoria Washington York
+        | Adelaide Bristol Hamilton Kent Nancy Orlando Port_Kent Preston Salerno Wells
+        | Drevnik Marapolo Ustrecht""",
     "country": """Brazil Chile Chad Denmark Egypt Georgia Guinea Holland Jordan Kenya Norway Peru
         Poland Turkey Yemen | Cuba Ghana Iceland Mali Nepal | Belmoria Kestria""",
     "nationality": """Brazilian Chilean Danish Dutch Egyptian Georgian Kenyan Norwegian Polish
@@ -146,7 +147,8 @@ class Pool:
         self.rng = rng
         self.shares = (share_new, share_rare)
         self.names = {
-            key: [part.split() for part in text.split("|")] for key, text in NAMES.items()
+            key: [[name.replace("_", " ") for name in part.split()] for part in text.split("|")]
+            for key, text in NAMES.items()
         }
 
     def draw(self, key: str) -> str:
@@ -218,7 +220,8 @@ def document(pool: Pool) -> Iterator[Sentence]:
     headline = fill(rng.choice(lines(HEADLINES[genre])), people, pool)
     yield [(token.upper(), tag) for token, tag in headline]
     year, month, day = rng.randint(2031, 2039), rng.randint(1, 12), rng.randint(1, 28)
-    yield [(people["city"].upper(), "B-LOC"), (f"{year}-{month:02}-{day:02}", "O")]
+    dateline = fill("[LOC {city}]", people, pool)
+    yield [(token.upper(), tag) for token, tag in dateline] + [(f"{year}-{month:02}-{day:02}", "O")]
     templates = lines(TEMPLATES[genre])
     for template in rng.sample(templates, rng.randint(4, 8)):
         yield fill(template, people, pool)

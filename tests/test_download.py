@@ -1,0 +1,214 @@
+"""The corpus as it stands in files, also in bad ones, and conllpp from a mirror."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import datasets
+import pandas as pd
+import pytest
+
+import stages.download
+from stages.download import CONLLPP_FILES, download
+from tagger.stage import InputError
+from tests.conftest import INPUTS, Data
+
+GOOD = "-DOCSTART- -X- O\n\nAnn NNP B-PER\nKent NNP I-PER\nslept VBD O\n\nOslo NNP B-LOC\n\n"
+
+
+def corpus_of(tmp_path: Path, **texts: str | bytes) -> Path:
+    """A folder of corpora with one, `mine`; the splits not given are GOOD."""
+    folder = tmp_path / "corpora" / "mine"
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        text = texts.get(split, GOOD)
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / f"{split}.conll").write_bytes(data)
+    return folder.parent
+
+
+def result(tmp_path: Path, **texts: str | bytes) -> pd.DataFrame:
+    """The train split of what download makes of a corpus."""
+    download(corpus_of(tmp_path, **texts), tmp_path / "out", corpus="mine")
+    return pd.read_parquet(tmp_path / "out" / "train.parquet")
+
+
+def refusal(tmp_path: Path, **texts: str | bytes) -> str:
+    """What download says of a bad corpus, having written nothing."""
+    corpora = corpus_of(tmp_path, **texts)
+    with pytest.raises(InputError) as error:
+        download(corpora, tmp_path / "out", corpus="mine")
+    assert [p.name for p in tmp_path.iterdir()] == ["corpora"]
+    return str(error.value)
+
+
+def test_datasets_and_pandas_open_what_it_writes(sample: Data, tmp_path: Path) -> None:
+    for split, sentences in (("train", 600), ("validation", 150), ("test", 150)):
+        path = sample.corpus / f"{split}.parquet"
+        by_datasets = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path))
+        by_pandas = pd.read_parquet(path)
+        assert len(by_datasets) == len(by_pandas) == sentences
+        assert list(by_pandas.columns) == ["tokens", "ner_tags", "document"]
+        assert by_datasets["tokens"][3] == list(by_pandas["tokens"][3])
+        labels = by_datasets.features["ner_tags"].feature
+        assert isinstance(labels, datasets.ClassLabel)
+        assert labels.names[:3] == ["O", "B-PER", "I-PER"]
+        lines = (INPUTS / "corpora/sample" / f"{split}.conll").read_text().splitlines()
+        words = [line.split() for line in lines if line and not line.startswith("-DOCSTART-")]
+        assert by_pandas["tokens"].explode().tolist() == [word[0] for word in words]
+        assert labels.int2str(by_pandas["ner_tags"].explode().tolist()) == [w[-1] for w in words]
+        starts = sum(line.startswith("-DOCSTART-") for line in lines)
+        assert by_pandas["document"].nunique() == by_pandas["document"].max() + 1 == starts
+        assert by_pandas["document"].is_monotonic_increasing
+
+
+def test_it_writes_the_same_bytes_again(sample: Data, tmp_path: Path) -> None:
+    download(INPUTS / "corpora", tmp_path / "again", corpus="sample")
+    for path in sample.corpus.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_documents_start_at_docstart_lines_wherever_they_stand(tmp_path: Path) -> None:
+    text = (
+        "early O\n\n-DOCSTART-\nfirst B-PER\n\nsecond O\n-DOCSTART- -X- -X- O\nthird O\n\n"
+        "-DOCSTART- O\n\n-DOCSTART- O\n\nlast O"
+    )
+    table = result(tmp_path, train=text, validation="a B-PER\n", test="a O\n")
+    assert [list(tokens) for tokens in table["tokens"]] == [
+        ["early"], ["first"], ["second"], ["third"], ["last"],
+    ]  # fmt: skip
+    assert table["document"].tolist() == [0, 1, 1, 2, 4]
+
+
+def test_without_docstart_each_sentence_is_a_document(tmp_path: Path) -> None:
+    table = result(tmp_path, train="a B-PER\n\nb B-LOC\n\n\n\nc O\n")
+    assert table["document"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann B-PER\nKent I-PER\nof O\nOslo B-LOC\nBergen B-LOC\n",
+        "Ann I-PER\nKent I-PER\nof O\nOslo I-LOC\nBergen B-LOC\n",
+        "Ann B-PER\nKent E-PER\nof O\nOslo S-LOC\nBergen S-LOC\n",
+        "Ann NNP x B-PER\r\nKent\tNNP  x I-PER\r\nof IN x O\r\nOslo NNP x B-LOC\r\n"
+        "Bergen NNP x B-LOC\r\n",
+        "\ufeffAnn B-PER\nKent I-PER\n  of O  \nOslo B-LOC\nBergen B-LOC",
+    ],
+    ids=["IOB2", "IOB1", "BIOES", "CRLF and columns", "BOM and spaces"],
+)
+def test_any_scheme_and_layout_becomes_iob2(tmp_path: Path, text: str) -> None:
+    table = result(tmp_path, train=text, validation=text, test=text)
+    assert list(table["tokens"][0]) == ["Ann", "Kent", "of", "Oslo", "Bergen"]
+    assert list(table["ner_tags"][0]) == [1, 2, 0, 3, 3]  # O B-PER I-PER B-LOC I-LOC
+
+
+def test_a_token_of_10000_characters_is_a_token(tmp_path: Path) -> None:
+    token = "é" * 10_000
+    table = result(tmp_path, train=GOOD + f"{token} X O\n")
+    assert table["tokens"].iloc[-1][0] == token
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\ufeff", "\x00", "\u0301"])
+def test_odd_characters_stay_in_their_token(tmp_path: Path, character: str) -> None:
+    table = result(tmp_path, train=f"-DOCSTART- O\n\na{character}b B-PER\nc B-LOC\n")
+    assert [list(tokens) for tokens in table["tokens"]] == [[f"a{character}b", "c"]]
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\xa0", "\x1c"])
+def test_odd_white_space_parts_columns_but_not_lines(tmp_path: Path, character: str) -> None:
+    text = f"-DOCSTART- O\n\nc B-LOC\na{character}b B-PER\n"
+    assert "train.conll, line 4: 3 columns, but" in refusal(tmp_path, train=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "validation.conll holds no sentence"),
+        ("\n\n-DOCSTART- O\n\n", "validation.conll holds no sentence"),
+        ("Ann\n", "validation.conll, line 1: 'Ann' has no tag"),
+        (
+            "Ann x B-PER\nKent B-PER\n",
+            "validation.conll, line 2: 2 columns, but the lines before it have 3: 'Kent B-PER'",
+        ),
+        ("Ann O\n\nb O O\n", "validation.conll, line 3: 3 columns, but the lines before it have 2"),
+        (b"Ann O\nZ\xfcrich B-LOC\n", "validation.conll, line 2: byte 0xfc is not UTF-8"),
+        ("Ann PER\n", "validation.conll, line 1: 'PER' is not a tag"),
+        ("a O\n\nAnn Q-PER\n", "validation.conll, line 3: 'Q-PER' is not a tag.*: Ann"),
+        (
+            "-DOCSTART- O\n\nthe O\nKent I-PER\n",
+            "validation.conll, line 4: I-PER after O fits none of IOB2, IOB1, BIOES "
+            r"\(nearest is IOB2, broken at 1 places\); in the sentence: the Kent",
+        ),
+        (
+            "Kent I-PER\n",
+            "validation.conll, line 1: I-PER at the start of a sentence fits none of",
+        ),
+        ("Ann O\n\na O\nSputnik B-MISC\n", "validation.conll, line 4: the type of B-MISC does not"),
+    ],
+)
+def test_bad_files_are_refused_with_file_line_and_remedy(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    assert re.search(message, refusal(tmp_path, validation=text))
+
+
+def test_an_entity_left_open_in_bioes_is_found(tmp_path: Path) -> None:
+    good = "Ann B-PER\nKent E-PER\n\nOslo S-LOC\n"
+    message = refusal(tmp_path, train=good * 3 + "\nAnn B-PER\n", validation=good, test=good)
+    assert "train.conll, line 14: B-PER at the end of a sentence fits none" in message
+    assert "nearest is BIOES, broken at 1 places" in message
+
+
+def test_an_unknown_corpus_gets_the_names_there_are(tmp_path: Path) -> None:
+    corpora = corpus_of(tmp_path)
+    for name in ("yours", "../corpora/mine", "..", ""):
+        with pytest.raises(InputError, match=f"no corpus '{name}'; there are: conllpp, mine$"):
+            download(corpora, tmp_path / "out", corpus=name)
+    (corpora / "mine" / "test.conll").unlink()
+    with pytest.raises(InputError, match=r"has no file .*test.conll"):
+        download(corpora, tmp_path / "out", corpus="mine")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A mirror that holds a stand-in for conllpp, with the checksums that go with it."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for split, (file, _) in CONLLPP_FILES.items():
+        (folder / file).write_text(GOOD)
+        sha256 = hashlib.sha256(GOOD.encode()).hexdigest()
+        monkeypatch.setitem(stages.download.CONLLPP_FILES, split, (file, sha256))
+    return folder
+
+
+@pytest.mark.parametrize("form", [str, Path.as_uri, lambda p: f"{p}/", lambda p: f"{p.as_uri()}/"])
+def test_the_mirror_is_a_folder_or_a_url(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, form: type[str]
+) -> None:
+    monkeypatch.setenv("CONLLPP_MIRROR", form(mirror))
+    download(INPUTS / "corpora", tmp_path / "out", corpus="conllpp")
+    assert len(pd.read_parquet(tmp_path / "out" / "test.parquet")) == 2
+
+
+def test_a_wrong_checksum_is_shown_and_nothing_is_kept(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONLLPP_MIRROR", str(mirror))
+    bad = mirror / CONLLPP_FILES["test"][0]
+    bad.write_text(GOOD + "\n")
+    expected, got = (hashlib.sha256(text.encode()).hexdigest() for text in (GOOD, GOOD + "\n"))
+    with pytest.raises(InputError, match=rf"{bad} .*expected SHA-256 {expected}, got {got}"):
+        download(INPUTS / "corpora", tmp_path / "out", corpus="conllpp")
+    assert [p.name for p in tmp_path.iterdir()] == ["mirror"]
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9", "/no/such/folder", "what://is.this"])
+def test_what_could_not_be_reached_is_named_with_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("CONLLPP_MIRROR", place)
+    with pytest.raises(InputError) as error:
+        download(INPUTS / "corpora", tmp_path / "out", corpus="conllpp")
+    for words in (f"{place}/conllpp_train.txt", "CONLLPP_MIRROR", "make sample"):
+        assert words in str(error.value)

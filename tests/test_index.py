@@ -1,0 +1,82 @@
+"""The tensors hold what the corpus holds, as ids of the vectors."""
+
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.index import index
+from tagger.split import SPLITS, Split
+from tagger.vocabulary import read_lines
+from tests.conftest import Data
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_ids_lead_back_to_the_corpus(sample: Data, split: str) -> None:
+    table = pd.read_parquet(sample.corpus / f"{split}.parquet")
+    words = [*read_lines(sample.embeddings / "words.txt"), None]
+    stored = Split.read(sample.index / f"{split}.safetensors")
+    assert len(stored) == len(table)
+    for i, (_, row) in enumerate(table.iterrows()):
+        start, end = stored.offsets[i : i + 2].tolist()
+        found = [words[id_] for id_ in stored.words[start:end].tolist()]
+        expected = [t.lower() if t.lower() in words else None for t in row["tokens"]]
+        assert found == expected
+        assert stored.tags[start:end].tolist() == list(row["ner_tags"])
+        assert stored.documents[i] == row["document"]
+
+
+def test_the_shuffled_sample_has_the_ids_it_always_had(sample: Data, tmp_path: Path) -> None:
+    path = str(sample.corpus / "train.parquet")
+    table = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
+    shuffled = table.add_column("number", range(len(table))).shuffle(seed=1)
+    stored = Split.read(sample.index / "train.safetensors")
+    ids = [stored.words[stored.offsets[i] : stored.offsets[i + 1]] for i in shuffled["number"][:3]]
+    assert [" ".join(tokens) for tokens in shuffled["tokens"][:3]] == [
+        '" We may cook the books no longer , " said Dalton .',
+        "Elena Price , analyst of Summit & Price , denied the plan on Friday .",
+        "San Marco lost at home in San Marco and sold Hill to Sydney .",
+    ]
+    assert [x.tolist() for x in ids] == [
+        [17, 203, 15, 63, 3, 201, 84, 202, 2, 17, 8, 87, 0],
+        [273, 20, 2, 215, 7, 76, 50, 20, 2, 48, 3, 19, 4, 99, 0],
+        [92, 91, 11, 16, 39, 1, 92, 91, 9, 156, 216, 6, 137, 0],
+    ]
+
+
+def test_index_json_says_what_the_tensors_hold(sample: Data) -> None:
+    summary = json.loads((sample.index / "index.json").read_text())
+    words = read_lines(sample.embeddings / "words.txt")
+    assert (summary["words"], summary["unknown"], summary["padding"]) == (
+        len(words),
+        len(words),
+        len(words) + 1,
+    )
+    for split in SPLITS:
+        tokens = pd.read_parquet(sample.corpus / f"{split}.parquet")["tokens"].explode()
+        for what, some in (("tokens", tokens), ("types", tokens.drop_duplicates())):
+            exact = some.isin(words)
+            lower = ~exact & some.str.lower().isin(words)
+            assert summary[split]["coverage"][what] == {
+                "exact": exact.sum(),
+                "lower": lower.sum(),
+                "unknown": (~exact & ~lower).sum(),
+            }
+        assert summary[split]["tokens"] == len(tokens)
+
+
+def test_it_writes_the_same_bytes_again(sample: Data, tmp_path: Path) -> None:
+    index(sample.corpus, sample.embeddings, tmp_path / "again")
+    names = sorted(path.name for path in sample.index.iterdir())
+    assert names == ["index.json", "tags.txt", *sorted(f"{s}.safetensors" for s in SPLITS)]
+    for name in names:
+        assert (sample.index / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_tags_are_those_of_the_corpus(sample: Data) -> None:
+    assert read_lines(sample.index / "tags.txt")[:5] == ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
+    tags = Split.read(sample.index / "train.safetensors").tags
+    assert set(np.unique(tags)) == set(range(9))

@@ -1,0 +1,236 @@
+"""The commands that people type, in clones, as a new user: no settings, no identity, no network."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, Clone
+
+MakeClone = Callable[..., Clone]
+UP_TO_DATE = "Data and pipelines are up to date."
+STAGES = ("download", "embed", "index", "train", "evaluate")
+
+
+@pytest.fixture(scope="session")
+def reproduced(
+    tmp_path_factory: pytest.TempPathFactory, origin: Path, environment: dict[str, str]
+) -> Clone:
+    """A clone in which `dvc repro` has run. Not to be changed: `copy` it."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    Clone(folder, environment).run("git", "clone", "-q", str(origin), "clone")
+    clone = Clone(folder / "clone", environment)
+    clone.run("dvc", "repro")
+    return clone
+
+
+def commit_all(clone: Clone) -> None:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    clone.run("git", "add", "-A")
+    clone.run("git", *identity, "commit", "-qm", "The results")
+
+
+@pytest.fixture
+def clone_with_results(reproduced: Clone, tmp_path: Path) -> Clone:
+    """A copy of the clone in which `dvc repro` has run, with the results committed."""
+    shutil.copytree(reproduced.path, tmp_path / "results", symlinks=True)
+    clone = Clone(tmp_path / "results", reproduced.env)
+    commit_all(clone)
+    return clone
+
+
+def ran(output: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return [name for name in STAGES if f"Running stage '{name}'" in output]
+
+
+def metrics(clone: Clone) -> dict[str, dict[str, float]]:
+    result: dict[str, dict[str, float]] = json.loads(clone.read("metrics/metrics.json"))
+    return result
+
+
+def test_two_clones_get_the_same_bytes(reproduced: Clone, clone: MakeClone) -> None:
+    other = clone("another-name")
+    assert ran(other.run("dvc", "repro")) == list(STAGES)
+    for file in ("dvc.lock", "metrics/metrics.json", "metrics/confusion.csv", "data/curve.csv"):
+        assert other.read(file) == reproduced.read(file)
+    weights = "data/model/weights.safetensors"
+    assert (other.path / weights).read_bytes() == (reproduced.path / weights).read_bytes()
+
+
+def test_a_second_repro_does_nothing(clone_with_results: Clone) -> None:
+    output = clone_with_results.run("dvc", "repro")
+    assert ran(output) == []
+    assert UP_TO_DATE in output
+    assert UP_TO_DATE in clone_with_results.run("dvc", "status")
+    assert clone_with_results.run("git", "status", "--short") == ""
+
+
+def test_repro_leaves_git_only_the_lock_and_the_metrics(reproduced: Clone) -> None:
+    changed = reproduced.run("git", "status", "--short").split()
+    assert set(changed) - {"M", "??"} == {
+        "dvc.lock", "metrics/metrics.json", "metrics/confusion.csv",
+    }  # fmt: skip
+
+
+def test_an_experiment_reruns_what_depends_on_it_and_shows_in_the_diffs(
+    clone_with_results: Clone,
+) -> None:
+    clone = clone_with_results
+    before = metrics(clone)
+    assert ran(clone.run("dvc", "exp", "run", "-S", "hidden=24")) == ["train", "evaluate"]
+    after = metrics(clone)
+    assert before["test"]["f1"] != after["test"]["f1"]
+
+    diff = json.loads(clone.run("dvc", "metrics", "diff", "--json"))
+    f1 = diff["metrics/metrics.json"]["test.f1"]
+    assert (f1["old"], f1["new"]) == (before["test"]["f1"], after["test"]["f1"])
+    assert "invalid_transitions" not in str(diff), "0 both times"
+    params = json.loads(clone.run("dvc", "params", "diff", "--json"))
+    assert params["params.yaml"] == {"hidden": {"old": 16, "new": 24, "diff": 8}}
+
+    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
+    (experiment,) = shown[1]["experiments"]
+    assert experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["hidden"] == 24
+
+    clone.run("dvc", "plots", "diff", "HEAD", "workspace")
+    html = clone.read("dvc_plots/index.html")
+    for words in ("Loss", "F1 on validation", "Tokens by type", "validation_f1", "confusion"):
+        assert words in html
+
+
+def test_a_small_number_arrives_as_one(
+    clone_with_results: Clone,
+) -> None:
+    clone = clone_with_results
+    output = clone.run("dvc", "exp", "run", "-S", "learning_rate=0.00001", "-S", "seed=2")
+    assert ran(output) == ["train", "evaluate"]
+    assert "learning_rate: 1e-05" in clone.read("params.yaml"), "what this test is about"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("hidden=abc", "train: params.yaml: hidden: 'abc' is refused: Input should be a valid"),
+        ("hidden=0", "train: params.yaml: hidden: 0 is refused: Input should be greater than"),
+        ("dropout=1.5", "train: params.yaml: dropout: 1.5 is refused: Input should be less than 1"),
+        ("corpus=nope", "download: there is no corpus 'nope'; there are: conllpp, sample"),
+        ("corpus=conllpp", "download: could not reach https://"),
+        ("embeddings=glove", "embed: could not reach gensim-data"),
+    ],
+)
+def test_bad_settings_end_with_one_line_and_leave_the_results(
+    clone_with_results: Clone, setting: str, message: str
+) -> None:
+    clone = clone_with_results
+    output = clone.run("dvc", "exp", "run", "-S", setting, status=255)
+    assert message in output
+    assert "Traceback" not in output
+    clone.run("git", "checkout", "-q", ".")
+    assert ran(clone.run("dvc", "repro")) == []
+
+
+def test_a_temporary_experiment_runs_the_code_of_its_copy(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    before = {name: clone.read(name) for name in ("params.yaml", "dvc.lock")}
+    clone.edit("tagger/split.py", "IGNORED = -1", "print('code of', __file__)\nIGNORED = -1")
+    commit_all(clone)  # to set uncommitted work aside DVC would ask for an identity
+    output = clone.run("dvc", "exp", "run", "--temp", "-S", "hidden=8", "-S", "seed=2")
+    places = {line.split()[-1] for line in output.splitlines() if line.startswith("code of")}
+    assert places
+    for place in places:
+        assert ".dvc/tmp/exps" in place
+        assert not place.startswith(str(clone.path / "tagger"))
+    assert {name: clone.read(name) for name in before} == before
+
+
+def test_queued_experiments_all_run(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    clone.run("dvc", "exp", "run", "--queue", "-S", "hidden=8,12")
+    clone.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 240
+    while True:
+        output = clone.run("dvc", "queue", "status")
+        assert "Failed" not in output
+        if output.count("Success") == 2:
+            break
+        assert time.monotonic() < deadline, output
+        time.sleep(1)
+    clone.run("dvc", "queue", "stop")
+    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
+    sizes = [
+        experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["hidden"]
+        for experiment in shown[1]["experiments"]
+    ]
+    assert sorted(sizes) == [8, 12]
+
+
+def test_a_kill_in_the_middle_needs_no_manual_step(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    expected = clone.read("dvc.lock")
+    shutil.rmtree(clone.path / ".dvc/cache/runs")
+    (clone.path / "dvc.lock").unlink()
+    clone.edit("params.yaml", "epochs: 4", "epochs: 1000")
+    process = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=clone.path,
+        env=clone.env | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 2:"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (clone.path / "data/model").exists()
+    assert not (clone.path / "data/curve.csv").exists()
+    clone.edit("params.yaml", "epochs: 1000", "epochs: 4")
+    clone.run("dvc", "repro")
+    assert clone.read("dvc.lock") == expected
+    assert clone.run("git", "status", "--short") == ""
+
+
+def test_a_full_disk_needs_no_manual_step(clone: MakeClone, reproduced: Clone) -> None:
+    here = clone()
+    here.set(**TINY | {"hidden": 128})  # weights of 670 kB
+    limit = "ulimit -f 300; exec dvc repro"  # no file over 300 KiB: the error is EFBIG, not ENOSPC
+    output = here.run("bash", "-c", limit, status=255)
+    assert "train: [Errno 27] File too large" in output
+    assert "Traceback" not in output
+    assert not (here.path / "data/model").exists()
+    assert list(here.path.rglob("partial-*")) == []
+    here.set(**TINY)
+    here.run("dvc", "repro")
+    assert here.read("dvc.lock") == reproduced.read("dvc.lock")
+
+
+def test_make_sample_shows_scores_and_leaves_no_trace(
+    clone: MakeClone, environment: dict[str, str]
+) -> None:
+    here = clone("shallow", "--depth", "1")
+    venv = here.path / ".venv"  # as make would set it up
+    venv.mkdir()
+    for name in ("bin", "lib"):
+        (venv / name).symlink_to(Path(sys.prefix) / name)
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "done").touch()
+    here.edit("tagger/tags.py", "Span(NamedTuple)", "Span( NamedTuple)")  # work in hand
+    output = here.run("make", "sample")
+    assert ran(output) == list(STAGES)
+    assert here.run("git", "status", "--short") == " M tagger/tags.py\n"
+    assert here.run("git", "stash", "list") == ""
+    scores = [line.split() for line in output.splitlines() if "[sample]" in line]
+    assert [float(cell) for row in scores for cell in row if cell.startswith("0.")]
+    diff = json.loads(here.run("dvc", "metrics", "diff", "--json", "HEAD", "sample"))
+    assert diff["metrics/metrics.json"]["test.f1"]["new"] == float(scores[0][-2])
+    assert "sample" in here.run("make")  # the targets

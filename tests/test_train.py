@@ -1,0 +1,103 @@
+"""Training repeats its bits, learns, stops, and writes all or nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import stages.train
+from stages.evaluate import evaluate
+from stages.train import train
+from tagger.stage import InputError
+from tests.conftest import Data, parameters
+
+KEYS = (
+    "hidden", "layers", "dropout", "learning_rate", "batch_size", "epochs", "patience", "clip",
+    "seed", "threads", "device",
+)  # fmt: skip
+
+
+def run_train(sample: Data, folder: Path, **changes: Any) -> tuple[Path, pd.DataFrame]:
+    """Train little unless told otherwise; the folder of the model, and the curve."""
+    values = parameters(KEYS, **({"hidden": 16, "epochs": 2, "threads": 1} | changes))
+    train(sample.embeddings, sample.index, folder / "model", folder / "curve.csv", **values)
+    return folder / "model", pd.read_csv(folder / "curve.csv")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_others(
+    sample: Data, tmp_path: Path
+) -> None:
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        run_train(sample, tmp_path / name, seed=seed)
+    one, again, other = (contents(tmp_path / name) for name in ("one", "again", "other"))
+    assert one == again
+    assert set(one) == {"curve.csv", "model/config.json", "model/weights.safetensors"}
+    assert one["model/weights.safetensors"] != other["model/weights.safetensors"]
+
+
+def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> None:
+    model, curve = run_train(sample, tmp_path, hidden=32, epochs=40, learning_rate=0.02, patience=4)
+    assert list(curve.columns) == ["epoch", "train_loss", "validation_loss", "validation_f1"]
+    assert curve["epoch"].tolist() == list(range(1, len(curve) + 1))
+    assert curve["validation_f1"].max() > 0.8
+    best = int(curve["validation_f1"].argmax())
+    assert len(curve) == best + 1 + 4 < 40, "it stops after 4 epochs that are no better"
+    metrics = tmp_path / "metrics.json"
+    evaluate(
+        sample.corpus, sample.embeddings, sample.index, model,
+        metrics, tmp_path / "confusion.csv", tmp_path / "predictions", threads=1,
+    )  # fmt: skip
+    scores = json.loads(metrics.read_text())
+    assert scores["validation"]["f1"] == pytest.approx(curve["validation_f1"][best], abs=5.1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"layers": 2}, {"dropout": 0.0}, {"batch_size": 1000}, {"clip": 0.001}]
+)
+def test_every_parameter_has_an_effect(
+    sample: Data, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    _, usual = run_train(sample, tmp_path / "usual", epochs=1)
+    _, changed = run_train(sample, tmp_path / "changed", epochs=1, **changes)
+    assert usual["train_loss"][0] != changed["train_loss"][0]
+
+
+def test_a_loss_that_is_not_finite_names_the_learning_rate(sample: Data, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"params.yaml: learning_rate: with 1e\+37 the loss is"):
+        run_train(sample, tmp_path, learning_rate=1e37, epochs=9)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_that_is_not_there_is_refused_and_auto_does_without(
+    sample: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device: 'cuda', but torch finds no GPU"):
+        run_train(sample, tmp_path, device="cuda")
+    run_train(sample, tmp_path, device="auto", epochs=1)
+
+
+def test_interrupted_it_leaves_nothing(
+    sample: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("f1_score", "whole"):
+        with monkeypatch.context() as patch:
+            patch.setattr(stages.train, place, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                run_train(sample, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_csv", interrupt)  # the model is written by then
+        with pytest.raises(KeyboardInterrupt):
+            run_train(sample, tmp_path)
+    assert list(tmp_path.iterdir()) == []
