@@ -28,7 +28,7 @@ test: .venv/done  ## ruff, mypy and the whole test suite
 	ruff check
 	ruff format --check
 	mypy
-	pytest
+	pytest -n 2
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
 FREEZE = .venv/bin/pip freeze | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'
@@ -49,5 +49,5 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 # PIP_FIND_LINKS or another index offers one.
 .venv/done: requirements.lock requirements-dev.lock
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install --quiet -r requirements-dev.lock
+	.venv/bin/pip install -r requirements-dev.lock
 	touch $@

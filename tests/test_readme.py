@@ -1,0 +1,39 @@
+"""The README is true: its targets, links, parameters and figures are those of the repository."""
+
+import json
+import re
+
+import yaml
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_make_target_is_told_and_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):.*  ## ", makefile, re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"\bmake (\w+)", README)) == targets
+
+
+def test_every_link_leads_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        if link.startswith("#"):
+            assert link[1:] in headings, link
+        elif "://" not in link:
+            assert (ROOT / link).exists(), link
+
+
+def test_every_parameter_that_is_set_exists() -> None:
+    known = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert set(re.findall(r"-S '?(\w+)=", README)) <= set(known)
+
+
+def test_the_default_models_scores_are_those_of_the_metrics() -> None:
+    scores = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    (row,) = re.findall(r"^\|[^|]*\| `dvc repro` \| ([\d.]+) \| ([\d.]+) \|$", README, re.MULTILINE)
+    assert list(map(float, row)) == [scores["validation"]["f1"], scores["test"]["f1"]]
