@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import vl_convert
 
 from tests.conftest import TINY, Clone
 
@@ -100,10 +103,24 @@ def test_an_experiment_reruns_what_depends_on_it_and_shows_in_the_diffs(
     (experiment,) = shown[1]["experiments"]
     assert experiment["revs"][0]["data"]["params"]["params.yaml"]["data"]["hidden"] == 24
 
-    clone.run("dvc", "plots", "diff", "HEAD", "workspace")
-    html = clone.read("dvc_plots/index.html")
-    for words in ("Loss", "F1 on validation", "Tokens by type", "validation_f1", "confusion"):
-        assert words in html
+
+@pytest.mark.parametrize(
+    ("plot", "words"),
+    [
+        ("Loss", ["train_loss", "validation_loss", "epoch"]),
+        ("F1 on validation", ["entity F1", "epoch"]),
+        ("Tokens by type", ["validation", "test", "gold", "predicted", "PER", "MISC"]),
+    ],
+)
+def test_plots_can_be_drawn(clone_with_results: Clone, plot: str, words: list[str]) -> None:
+    clone = clone_with_results
+    vega = clone.run("dvc", "plots", "diff", "HEAD", "--targets", plot, "--show-vega")
+    svg = vl_convert.vegalite_to_svg(vega)
+    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
+    assert not set(words) - set(drawn)
+    if plot == "Tokens by type":
+        table = pd.read_csv(clone.path / "metrics/confusion.csv")
+        assert not {f"{n:,}" for n in table["tokens"]} - set(drawn)
 
 
 def test_a_small_number_arrives_as_one(
