@@ -20,7 +20,16 @@ import datasets
 
 from tagger.split import SPLITS
 from tagger.stage import InputError, run, whole
-from tagger.tags import PREFIXES, detect_scheme, is_allowed, parse, tag_set, to_iob2, transitions
+from tagger.tags import (
+    PREFIXES,
+    detect_scheme,
+    is_allowed,
+    parse,
+    tag_set,
+    to_iob2,
+    transitions,
+    types_of,
+)
 
 CONLLPP = "https://raw.githubusercontent.com/ZihanWangKi/CrossWeigh/77d0c2dbf1a039211426f0fecb11daabba8e7bd1/data"
 CONLLPP_FILES = {  # by split: the file and its SHA-256
@@ -62,8 +71,8 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
     splits = {split: read_conll(name, data) for split, (name, data) in sources.items()}
     names = {split: name for split, (name, _) in sources.items()}
     check_scheme(splits, names)
-    labels = tag_set(parse(tag)[1] for s in splits["train"] for tag in s.tags if tag != "O")
-    check_labels(splits, names, labels)
+    check_types(splits, names)
+    labels = tag_set(types_of(tag for sentence in splits["train"] for tag in sentence.tags))
 
     features = datasets.Features(
         tokens=datasets.List(datasets.Value("string")),
@@ -86,30 +95,30 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
 
 
 def fetch_conllpp() -> dict[str, tuple[str, bytes]]:
-    """The files of conllpp by split, each with the place it came from, their checksums right."""
+    """The files of conllpp by split, each with where it came from, their checksums right."""
     base = os.environ.get("CONLLPP_MIRROR") or CONLLPP
     files = {}
     for split, (file, sha256) in CONLLPP_FILES.items():
-        place = f"{base.rstrip('/')}/{file}"
+        source = f"{base.rstrip('/')}/{file}"
         try:
             if "://" in base:
-                with urllib.request.urlopen(place, timeout=60) as response:
+                with urllib.request.urlopen(source, timeout=60) as response:
                     data = response.read()
             else:
-                data = Path(place).read_bytes()
-        except (OSError, http.client.HTTPException) as error:
+                data = Path(source).read_bytes()
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise InputError(
-                f"could not reach {place}: {error}. Set CONLLPP_MIRROR to a folder or a base URL "
+                f"could not reach {source}: {error}. Set CONLLPP_MIRROR to a folder or a base URL "
                 "that holds the three files of conllpp, or run `make sample`, which needs no "
                 "network"
             ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
             raise InputError(
-                f"{place} is not the file that this pipeline was made for: expected SHA-256 "
+                f"{source} is not the file that this pipeline was made for: expected SHA-256 "
                 f"{sha256}, got {found}; nothing was kept. Get it again, or from another mirror"
             )
-        files[split] = (place, data)
+        files[split] = (source, data)
     return files
 
 
@@ -219,6 +228,10 @@ def check_scheme(splits: dict[str, list[Sentence]], names: dict[str, str]) -> No
     everything = [(split, sentence) for split in splits for sentence in splits[split]]
     if detect_scheme(sentence.tags for _, sentence in everything):
         return
+    schemes = {split: detect_scheme(s.tags for s in splits[split]) for split in splits}
+    if all(schemes.values()):
+        each = ", ".join(f"{names[split]} in {scheme}" for split, scheme in schemes.items())
+        raise InputError(f"the files are in different schemes: {each}; convert them to one")
     broken = {
         scheme: [
             (split, sentence, i)
@@ -238,24 +251,24 @@ def check_scheme(splits: dict[str, list[Sentence]], names: dict[str, str]) -> No
         what = f"{left} at the end of a sentence"
     line = sentence.line + min(i, len(sentence.tags) - 1)
     raise InputError(
-        f"{names[split]}, line {line}: {what} fits none of {', '.join(PREFIXES)} (nearest is "
-        f"{scheme}, broken at {len(broken[scheme])} places); in the sentence: "
-        f"{excerpt(sentence.tokens)}"
+        f"{names[split]}, line {line}: {what} breaks {scheme}, and the corpus fits none of "
+        f"{', '.join(PREFIXES)} better (places that break {scheme}: {len(broken[scheme])}); in "
+        f"the sentence: {excerpt(sentence.tokens)}"
     )
 
 
-def check_labels(
-    splits: dict[str, list[Sentence]], names: dict[str, str], labels: Sequence[str]
-) -> None:
+def check_types(splits: dict[str, list[Sentence]], names: dict[str, str]) -> None:
     """Refuse a type that train does not have: nothing could learn it."""
-    types = {parse(label)[1] for label in labels}
+    types = types_of(tag for sentence in splits["train"] for tag in sentence.tags)
+    if not types:
+        raise InputError(f"{names['train']} holds no entity; there is nothing to learn")
     for split, sentences in splits.items():
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
-                if parse(tag)[1] not in types:
+                if tag != "O" and parse(tag)[1] not in types:
                     raise InputError(
                         f"{names[split]}, line {sentence.line + i}: the type of {tag} does not "
-                        f"occur in {names['train']}, which has: {', '.join(sorted(types - {''}))}. "
+                        f"occur in {names['train']}, which has: {', '.join(sorted(types))}. "
                         "Add sentences of it to train, or rename it"
                     )
 

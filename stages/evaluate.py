@@ -6,14 +6,12 @@ metrics/metrics.json metrics/confusion.csv data/predictions`.
 
 import json
 from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
 import torch
-from pydantic import Field
 
 from tagger.model import Tagger
-from tagger.scoring import confusion, score
+from tagger.scoring import count_confusions, score
 from tagger.split import Split
 from tagger.stage import run, whole
 from tagger.tags import types_of
@@ -26,10 +24,10 @@ def evaluate(
     index: Path,
     model: Path,
     metrics: Path,
-    confusions: Path,
+    confusion: Path,
     predictions: Path,
     *,
-    threads: Annotated[int, Field(ge=1)],
+    threads: int,
 ) -> None:
     """Write the scores, the confusion of types by token, and {validation,test}.conll.
 
@@ -40,20 +38,23 @@ def evaluate(
     tagger = Tagger.load(model, torch.from_numpy(read_vectors(embeddings)))
     types = types_of(tagger.tags)
     scores, rows = {}, []
-    with whole(predictions) as folder, whole(metrics) as json_file, whole(confusions) as csv_file:
+    with whole(predictions) as folder, whole(metrics) as json_file, whole(confusion) as csv_file:
         folder.mkdir()
         for name in ("validation", "test"):
             split = Split.read(index / f"{name}.safetensors")
             gold = split.sentences(split.tags, tagger.tags)
             predicted = split.sentences(tagger.tag(split)[0], tagger.tags)
             scores[name] = score(gold, predicted)
-            rows += [(name, *row) for row in confusion(gold, predicted, types)]
+            rows += [(name, *row) for row in count_confusions(gold, predicted, types)]
             tokens = pd.read_parquet(corpus / f"{name}.parquet")["tokens"]
             with (folder / f"{name}.conll").open("w", encoding="utf-8", newline="\n") as file:
                 for sentence in zip(tokens, gold, predicted, strict=True):
                     file.writelines(f"{' '.join(line)}\n" for line in zip(*sentence, strict=True))
                     file.write("\n")
-            print(f"{name}: F1 {scores[name]['f1']}, accuracy {scores[name]['accuracy']}")
+            rows_by_type = scores[name]["types"] | {"all": scores[name]}
+            table = pd.DataFrame.from_dict(rows_by_type, orient="index")
+            columns = ["precision", "recall", "f1", "support"]
+            print(f"{name}\n{table[columns].to_string()}", flush=True)
         json_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
         table = pd.DataFrame(rows, columns=["split", "gold", "predicted", "tokens"])
         table.to_csv(csv_file, index=False, lineterminator="\n")

@@ -56,7 +56,7 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
                 shares = ", ".join(f"{n} {how}" for how, n in found.items())
                 share = found["unknown"] / sum(found.values())
                 print(f"{split}: of the {what} {shares} ({share:.1%} unknown)")
-        features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+        features = datasets.Features.from_arrow_schema(pq.read_schema(corpus / "train.parquet"))
         write_lines(folder / TAGS, features["ner_tags"].feature.names)
         text = json.dumps(summary, indent=2)
         (folder / "index.json").write_text(f"{text}\n", encoding="utf-8")

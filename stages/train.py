@@ -7,12 +7,10 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from seqeval.metrics import f1_score
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
@@ -22,8 +20,6 @@ from tagger.split import Split, batches
 from tagger.stage import InputError, run, whole
 from tagger.vocabulary import TAGS, read_lines, read_vectors
 
-Count = Annotated[int, Field(ge=1)]
-
 
 def train(
     embeddings: Path,
@@ -31,54 +27,58 @@ def train(
     model: Path,
     curve: Path,
     *,
-    hidden: Count,
-    layers: Count,
-    dropout: Annotated[float, Field(ge=0, lt=1)],
-    learning_rate: Annotated[float, Field(gt=0, le=1)],
-    batch_size: Count,
-    epochs: Count,
-    patience: Count,
-    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)],
-    seed: Annotated[int, Field(ge=0, lt=2**32)],
-    threads: Count,
-    device: Literal["auto", "cpu", "cuda"],
+    hidden: int,
+    layers: int,
+    dropout: float,
+    learning_rate: float,
+    batch_size: int,
+    epochs: int,
+    patience: int,
+    clip: float,
+    seed: int,
+    threads: int,
+    device: str,
 ) -> None:
     """Write the best epoch's model, and the curve: epoch, losses and F1 as CSV.
 
     Raises:
         InputError: there is no such device, or the loss is no longer finite.
     """
-    place = prepare(seed, threads, device)
+    processor = choose(device)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with one
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
     names = read_lines(index / TAGS)
     splits = {s: Split.read(index / f"{s}.safetensors") for s in ("train", "validation")}
     lengths = splits["train"].lengths
-    training, validation = (split.to(place) for split in splits.values())
+    training, validation = (split.to(processor) for split in splits.values())
     gold = validation.sentences(validation.tags, names)
 
     vectors = torch.from_numpy(read_vectors(embeddings))
-    tagger = Tagger(vectors, names, hidden=hidden, layers=layers, dropout=dropout).to(place)
+    tagger = Tagger(vectors, names, hidden=hidden, layers=layers, dropout=dropout).to(processor)
     optimizer = torch.optim.Adam(tagger.parameters(), lr=learning_rate)
     random = np.random.default_rng(seed)
     size = sum(p.numel() for p in tagger.parameters())
-    print(f"training {size:,} weights on {place}, {threads} threads", flush=True)
+    print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
     rows = []
     best_f1, best_epoch, best_weights = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         tagger.train()
-        total = torch.zeros((), device=place)
+        total = torch.zeros((), device=processor)
         # The bar is for a terminal; elsewhere a line by epoch is enough.
         for sentences in tqdm(
             batches(lengths, batch_size, random), f"epoch {epoch}", leave=False, disable=None
         ):
-            batch = training.batch(sentences.to(place), tagger.padding)
+            batch = training.batch(sentences.to(processor), tagger.padding)
             loss = tagger.loss(tagger(batch), batch.tags)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(tagger.parameters(), clip)
             optimizer.step()
-            total += loss.detach() * len(batch.places)
+            total += loss.detach() * len(batch.positions)
         train_loss = total.item() / len(training.words)
         speed = len(training.words) / (time.perf_counter() - start)
         if not math.isfinite(train_loss):
@@ -110,18 +110,12 @@ def train(
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
 
 
-def prepare(seed: int, threads: int, device: str) -> torch.device:
-    """Make what follows depend on the seed and the number of threads alone; pick the device."""
+def choose(device: str) -> torch.device:
+    """The device of a name; `auto` is a GPU if there is one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("params.yaml: device: 'cuda', but torch finds no GPU; use auto or cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "params.yaml: device: 'cuda', but torch finds no GPU here; use auto or cpu"
-        )
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with one
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
     return torch.device(device)
 
 

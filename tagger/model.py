@@ -88,8 +88,8 @@ class Tagger(nn.Module):
             batch = split.batch(sentences.to(split.words.device), self.padding)
             emissions = self(batch)
             path = decode(emissions, batch.lengths, self.transitions, self.starts, self.ends)
-            tags[batch.places] = path[batch.mask]
-            total += self.loss(emissions, batch.tags).item() * len(batch.places)
+            tags[batch.positions] = path[batch.mask]
+            total += self.loss(emissions, batch.tags).item() * len(batch.positions)
         return tags.cpu(), total / len(tags)
 
     def save(self, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, product
+from typing import Any
 
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
@@ -12,7 +13,7 @@ from tagger.tags import is_allowed, parse, transitions
 Tags = Sequence[list[str]]  # of the tokens of each sentence
 
 
-def score(gold: Tags, predicted: Tags) -> dict[str, object]:
+def score(gold: Tags, predicted: Tags) -> dict[str, Any]:
     """Precision, recall and F1 of entities in strict IOB2, over all types (micro) and by type.
 
     Strict drops entities that an invalid transition opens, where conlleval and seqeval's default
@@ -49,7 +50,9 @@ def _row(report: dict[str, float]) -> dict[str, float | int]:
     return {**scores, "f1": round(float(report["f1-score"]), 4), "support": int(report["support"])}
 
 
-def confusion(gold: Tags, predicted: Tags, types: Sequence[str]) -> list[tuple[str, str, int]]:
+def count_confusions(
+    gold: Tags, predicted: Tags, types: Sequence[str]
+) -> list[tuple[str, str, int]]:
     """How many tokens of each gold type got each predicted type, `O` among them, all pairs."""
 
     def flat(tags: Tags) -> list[str]:

@@ -56,10 +56,10 @@ class Split:
         lengths = self.lengths[sentences]
         steps = torch.arange(int(lengths.max()), device=lengths.device)
         mask = steps < lengths[:, None]  # [batch, longest]
-        places = (self.offsets[sentences][:, None] + steps)[mask]  # [tokens of the batch]
-        words = self.words.new_full(mask.shape, padding).masked_scatter(mask, self.words[places])
-        tags = self.tags.new_full(mask.shape, IGNORED).masked_scatter(mask, self.tags[places])
-        return Batch(words, tags.long(), lengths, mask, places)
+        positions = (self.offsets[sentences][:, None] + steps)[mask]  # [tokens of the batch]
+        words = self.words.new_full(mask.shape, padding).masked_scatter(mask, self.words[positions])
+        tags = self.tags.new_full(mask.shape, IGNORED).masked_scatter(mask, self.tags[positions])
+        return Batch(words, tags.long(), lengths, mask, positions)
 
     def sentences(self, tags: Tensor, names: Sequence[str]) -> list[list[str]]:
         """Tag ids of all tokens ([tokens]) as names, by sentence."""
@@ -76,14 +76,14 @@ class Batch:
     tags: [batch, longest] int64, padded with IGNORED
     lengths: [batch] int64
     mask: which positions are tokens, [batch, longest] bool
-    places: where in the split those tokens stand, in the order of the mask, [tokens] int64
+    positions: where in the split those tokens stand, in the order of the mask, [tokens] int64
     """
 
     words: Tensor
     tags: Tensor
     lengths: Tensor
     mask: Tensor
-    places: Tensor
+    positions: Tensor
 
 
 def batches(lengths: Tensor, size: int, random: np.random.Generator | None = None) -> list[Tensor]:

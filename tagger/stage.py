@@ -1,8 +1,7 @@
 """How a stage is called, and how its outputs come to be whole or not at all.
 
 A stage is one function: its positional arguments are paths, named in dvc.yaml's `cmd`; its
-keyword-only arguments are parameters, named in dvc.yaml's `params`. The signature is the
-declaration: the annotation of a parameter says its type and what it may be.
+keyword-only arguments are parameters, named in dvc.yaml's `params`.
 """
 
 import inspect
@@ -11,58 +10,81 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
-
-PARAMS = Path("params.yaml")
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class InputError(ValueError):
     """What a user gave cannot be used; the message says where it stands and what would do."""
 
 
-def read_parameters(path: Path, annotations: dict[str, Any]) -> dict[str, Any]:
-    """The values that `path` gives for the keys of `annotations`, each in its declared type.
+class Parameters(BaseModel):
+    """The parameters of the pipeline, and what each may be; params.yaml says what each is for."""
 
-    A value is read as the text that stands in the file: `dvc exp run -S learning_rate=0.00001`
-    writes `1e-05`, which YAML takes for a string, and a YAML `true` is no number.
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    Raises:
-        InputError: the file is not a YAML mapping, a key is missing, or a value is not allowed.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must hold `key: value` lines, not {values!r}")
-    result = {}
-    for key, annotation in annotations.items():
-        if key not in values:
-            raise InputError(f"{path} has no key {key!r}; add a line `{key}: …`")
+    corpus: str
+    embeddings: str
+    hidden: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    patience: Annotated[int, Field(ge=1, le=1000)]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    threads: Annotated[int, Field(ge=1, le=256)]
+    device: Literal["auto", "cpu", "cuda"]
+
+    @classmethod
+    def read(cls, path: Path) -> "Parameters":
+        """The parameters in a YAML file, each read as the text that stands there.
+
+        So `1e-05` is a number, though not to YAML (`dvc exp run -S learning_rate=0.00001` writes
+        it), and a corpus may be called `no`.
+
+        Raises:
+            InputError: the file is not a YAML mapping, or a key is missing, unknown or refused.
+        """
         try:
-            result[key] = TypeAdapter(annotation).validate_strings(str(values[key]))
+            values = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
+        except yaml.YAMLError as error:
+            raise InputError(f"{path} is not YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{path} must hold `key: value` lines, not {values!r}")
+        try:
+            return cls.model_validate_strings({key: str(value) for key, value in values.items()})
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise InputError(f"{path}: {key}: {values[key]!r} is refused: {reason}") from error
-    return result
+            problem = error.errors()[0]
+            key = problem["loc"][0]
+            if problem["type"] == "missing":
+                raise InputError(f"{path} has no key {key!r}; add a line `{key}: …`") from error
+            if problem["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields)
+                raise InputError(f"{path}: no stage reads {key!r}; there are: {known}") from error
+            message = problem["msg"]
+            raise InputError(f"{path}: {key}: {values[key]!r} is refused: {message}") from error
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call `stage` with the paths of the command line and the parameters of params.yaml.
+    """Call `stage` with the paths of the command line and its parameters of params.yaml.
 
-    Bad input and a failing disk end the process with one line on standard error and status 1.
+    All parameters are checked, not the stage's alone, so that what the last stage would refuse is
+    refused before the first one works. Bad input and a failing disk end the process with one line
+    on standard error and status 1.
     """
-    arguments = inspect.signature(stage, eval_str=True).parameters.values()
+    arguments = inspect.signature(stage).parameters.values()
     paths = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
-    annotations = {a.name: a.annotation for a in arguments if a.kind is a.KEYWORD_ONLY}
+    keys = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY]
     if len(sys.argv) != 1 + len(paths):
         usage = " ".join(name.upper() for name in paths)
         sys.exit(f"usage: python -m stages.{stage.__name__} {usage}")
     try:
-        stage(*map(Path, sys.argv[1:]), **read_parameters(PARAMS, annotations))
+        parameters = Parameters.read(Path("params.yaml"))
+        stage(*map(Path, sys.argv[1:]), **{key: getattr(parameters, key) for key in keys})
     except (InputError, OSError) as error:
         sys.exit(f"{stage.__name__}: {error}")
     except KeyboardInterrupt:

@@ -30,8 +30,8 @@ def parse(tag: str) -> tuple[str, str]:
     Raises:
         ValueError: `tag` is neither `O` nor a prefix of some scheme, a hyphen and a type.
     """
-    prefix, hyphen, type_ = tag.partition("-")
-    if tag != "O" and not (prefix in ("B", "I", "E", "S") and hyphen and type_):
+    prefix, _, type_ = tag.partition("-")
+    if tag != "O" and (prefix not in ("B", "I", "E", "S") or type_ in ("", "O")):
         raise ValueError(f"{tag!r} is not a tag: expected O, or B-, I-, E- or S- and a type")
     return prefix, type_
 

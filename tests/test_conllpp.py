@@ -13,9 +13,10 @@ from stages.index import index
 from tagger.split import SPLITS, Split
 from tests.conftest import INPUTS, MIRROR, Clone
 
-pytestmark = pytest.mark.skipif(
-    not MIRROR.is_dir(), reason=f"no mirror of conllpp and GloVe at {MIRROR}"
-)
+pytestmark = [
+    pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no mirror of conllpp and GloVe at {MIRROR}"),
+    pytest.mark.xdist_group("conllpp"),  # the vectors are read once
+]
 
 COUNTS = {  # sentences, tokens, entities, documents
     "train": (14_041, 203_621, 23_499, 946),

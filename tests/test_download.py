@@ -136,15 +136,17 @@ def test_odd_white_space_parts_columns_but_not_lines(tmp_path: Path, character: 
         ("Ann PER\n", "validation.conll, line 1: 'PER' is not a tag"),
         ("a O\n\nAnn Q-PER\n", "validation.conll, line 3: 'Q-PER' is not a tag.*: Ann"),
         (
-            "-DOCSTART- O\n\nthe O\nKent I-PER\n",
-            "validation.conll, line 4: I-PER after O fits none of IOB2, IOB1, BIOES "
-            r"\(nearest is IOB2, broken at 1 places\); in the sentence: the Kent",
+            "-DOCSTART- O\n\nthe O\nKent I-PER\nAnn B-PER\n\nOslo B-LOC\n",
+            "validation.conll, line 4: I-PER after O breaks IOB2, and the corpus fits none of "
+            r"IOB2, IOB1, BIOES better \(places that break IOB2: 1\); in the sentence: the Kent",
         ),
         (
-            "Kent I-PER\n",
-            "validation.conll, line 1: I-PER at the start of a sentence fits none of",
+            "Kent B-PER\nKent I-PER\n\nKent I-PER\n",
+            "validation.conll, line 4: I-PER at the start of a sentence breaks IOB2",
         ),
         ("Ann O\n\na O\nSputnik B-MISC\n", "validation.conll, line 4: the type of B-MISC does not"),
+        ("O B-O\n", "validation.conll, line 1: 'B-O' is not a tag"),
+        ("Kent I-PER\n", "different schemes: .*train.conll in IOB2, .*validation.conll in IOB1"),
     ],
 )
 def test_bad_files_are_refused_with_file_line_and_remedy(
@@ -153,11 +155,14 @@ def test_bad_files_are_refused_with_file_line_and_remedy(
     assert re.search(message, refusal(tmp_path, validation=text))
 
 
+def test_train_without_entities_is_refused(tmp_path: Path) -> None:
+    assert "train.conll holds no entity" in refusal(tmp_path, train="a O\n")
+
+
 def test_an_entity_left_open_in_bioes_is_found(tmp_path: Path) -> None:
     good = "Ann B-PER\nKent E-PER\n\nOslo S-LOC\n"
     message = refusal(tmp_path, train=good * 3 + "\nAnn B-PER\n", validation=good, test=good)
-    assert "train.conll, line 14: B-PER at the end of a sentence fits none" in message
-    assert "nearest is BIOES, broken at 1 places" in message
+    assert "train.conll, line 14: B-PER at the end of a sentence breaks BIOES" in message
 
 
 def test_an_unknown_corpus_gets_the_names_there_are(tmp_path: Path) -> None:
@@ -203,7 +208,9 @@ def test_a_wrong_checksum_is_shown_and_nothing_is_kept(
     assert [p.name for p in tmp_path.iterdir()] == ["mirror"]
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:9", "/no/such/folder", "what://is.this"])
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:9", "/no/such/folder", "what://is.this", "http://[bad"]
+)
 def test_what_could_not_be_reached_is_named_with_the_ways_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -5,11 +5,12 @@ import importlib
 import inspect
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin, get_type_hints
 
 import pytest
 import yaml
 
+from tagger.stage import Parameters
 from tests.conftest import ROOT
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -72,26 +73,35 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     data = [dep for dep in paths(stage["deps"]) if not dep.endswith(".py") and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
     positional = [p for p in signature(name).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    assert len(arguments) == len(positional)
     assert all(p.annotation is Path for p in positional)
+    # A stage that makes one folder calls it `output`; any other path has its argument's name.
+    (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
+    expected = ["output" if path == only else Path(path).stem for path in arguments]
+    assert [p.name for p in positional] == expected
 
 
 @each_stage
 def test_params_are_the_keyword_only_arguments(name: str) -> None:
     keywords = [k for k, p in signature(name).parameters.items() if p.kind is p.KEYWORD_ONLY]
     assert STAGES[name].get("params", []) == keywords
+    types = get_type_hints(getattr(importlib.import_module(f"stages.{name}"), name))
+    for key in keywords:
+        declared = Parameters.model_fields[key].annotation
+        assert types[key] is (str if get_origin(declared) is Literal else declared)
 
 
 def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
     read = {key for stage in STAGES.values() for key in stage.get("params", [])}
     assert set(PARAMS) == read
+    assert list(PARAMS) == list(Parameters.model_fields)
     assert not any(isinstance(value, (dict, list)) for value in PARAMS.values())
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
     assert all("#" in line for line in lines), "a comment a line"
 
 
-def test_results_depend_on_the_versions_of_what_trains() -> None:
-    assert VERSIONS in STAGES["train"]["deps"]
+@each_stage
+def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
+    assert VERSIONS in STAGES[name]["deps"]
 
 
 def test_every_stage_says_what_it_does() -> None:

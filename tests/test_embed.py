@@ -9,8 +9,9 @@ from pathlib import Path
 import gensim.downloader
 import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 
-from stages.embed import embed
+from stages.embed import embed, read_word2vec
 from tagger.stage import InputError
 from tagger.vocabulary import Vocabulary, read_lines, read_vectors
 from tests.conftest import INPUTS, Data
@@ -61,15 +62,19 @@ def test_words_may_hold_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: not enough values"),
-        ("the 1 2\n", "line 1: invalid literal for int"),
+        ("", "line 1: the first line must be `words dimension`"),
+        ("the 1 2\n", "line 1: the first line must be `words dimension`"),
+        ("the 1\n", "line 1: invalid literal for int"),
         ("9 2\nthe 1 2\n", "line 2: the file ends after 1 words, not 9"),
-        ("1 2\nthe 1 2\na 1 2\n", "line 3: the file ends after 2 words, not 1"),
+        ("1 2\nthe 1 2\na 1 2\n", "line 3: more words than the 1 that"),
         ("2 2\nthe 1 2\na 1\n", "line 3: 1 numbers, not 2"),
         ("1 2\nthe one two\n", "line 2: could not convert string to float: 'one'"),
         (b"1 1\n\xff 1\n", "'utf-8' codec can't decode byte 0xff"),
         ("1 2\nthe 1 nan\n", "line 2: a number that is not finite"),
-        ("0 2\n", "line 1: there are no words"),
+        ("1 2\nthe 1 1e39\n", "line 2: a number that is not finite"),
+        ("2 1\nthe 1\nthe 2\n", "line 3: 'the' stands on line 2 already"),
+        ("1 0\nthe\n", "line 1: there must be at least one word and one dimension"),
+        ("0 2\n", "line 1: there must be at least one word"),
     ],
 )
 def test_bad_files_are_refused_by_line(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -79,12 +84,19 @@ def test_bad_files_are_refused_by_line(tmp_path: Path, text: str | bytes, messag
     assert [p.name for p in tmp_path.iterdir()] == ["vectors"]
 
 
-def test_the_sample_has_what_its_file_has(sample: Data) -> None:
-    header, *lines = (INPUTS / "vectors" / "sample.txt").read_text().splitlines()
-    table = np.load(sample.embeddings / "vectors.npy")
-    assert table.shape == tuple(map(int, header.split()))
-    assert [line.split()[0] for line in lines] == read_lines(sample.embeddings / "words.txt")
-    assert np.allclose(table, [list(map(float, line.split()[1:])) for line in lines])
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.gz"
+    data = gzip.compress(TEXT.encode())
+    for damaged in (data[:-9], data[:20] + b"\0\0\0\0" + data[24:], b"no archive"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"cut.gz, line \d: "):
+            read_word2vec(path)
+
+
+def test_the_sample_is_read_as_gensim_reads_it(sample: Data) -> None:
+    keyed = KeyedVectors.load_word2vec_format(str(INPUTS / "vectors" / "sample.txt"))
+    assert read_lines(sample.embeddings / "words.txt") == keyed.index_to_key
+    assert np.array_equal(np.load(sample.embeddings / "vectors.npy"), keyed.vectors)
 
 
 @pytest.fixture
@@ -121,14 +133,16 @@ def test_a_model_is_downloaded_once_and_its_code_never_runs(tmp_path: Path, hub:
 
 def test_a_wrong_checksum_is_told_and_nothing_is_kept(tmp_path: Path, hub: Path) -> None:
     (hub / "tiny" / "tiny.gz").write_bytes(gzip.compress(b"1 1\nthe 1\n"))
-    with pytest.raises(InputError, match=r"could not get tiny into .*: Checksum comparison failed"):
+    with pytest.raises(
+        InputError, match=r"could not get tiny, of MD5 \w{32}, into .*: Checksum comparison failed"
+    ):
         embed(tmp_path / "none", tmp_path / "out", embeddings="tiny")
     assert not (tmp_path / "out").exists()
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["information.json"]
 
 
 def test_an_unknown_name_gets_the_names_there_are(tmp_path: Path, hub: Path) -> None:
-    with pytest.raises(InputError, match=r"no embeddings 'glove'; there are: mine, tiny$"):
+    with pytest.raises(InputError, match=r"no embeddings 'glove' in text; there are: mine, tiny$"):
         embed(local(tmp_path, TEXT), tmp_path / "out", embeddings="glove")
 
 
@@ -137,7 +151,12 @@ def test_no_network_is_told_with_the_ways_out(
 ) -> None:
     (hub / "list.json").unlink()
     with pytest.raises(InputError) as error:
-        embed(tmp_path / "none", tmp_path / "out", embeddings="tiny")
-    for words in ("could not reach gensim-data", "GENSIM_DATA_DIR", "make sample"):
+        embed(local(tmp_path, TEXT), tmp_path / "out", embeddings="tiny")
+    for words in (
+        "could not reach gensim-data",
+        "There are here: mine",
+        "GENSIM_DATA_DIR",
+        "make sample",
+    ):
         assert words in str(error.value)
     assert "Traceback" not in capfd.readouterr().err

@@ -37,7 +37,7 @@ def make_split(lengths: list[int], seed: int = 0) -> Split:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=9), st.integers(1, 5), st.integers(0, 99))
 def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
     lengths: list[int], size: int, seed: int
@@ -58,7 +58,9 @@ def padded(batch: Batch, by: int, padding: int) -> Batch:
         return torch.nn.functional.pad(tensor, (0, by), value=value)
 
     mask = pad(batch.mask, 0)
-    return Batch(pad(batch.words, padding), pad(batch.tags, -1), batch.lengths, mask, batch.places)
+    return Batch(
+        pad(batch.words, padding), pad(batch.tags, -1), batch.lengths, mask, batch.positions
+    )
 
 
 def test_padding_changes_neither_loss_nor_gradient() -> None:
@@ -85,7 +87,7 @@ def test_emissions_are_log_probabilities_and_the_loss_their_mean_over_tokens() -
         for row in range(2)
         for t, tag in enumerate(batch.tags[row].tolist())
         if tag >= 0
-    ) / len(batch.places)
+    ) / len(batch.positions)
     torch.testing.assert_close(tagger.loss(emissions, batch.tags), torch.as_tensor(expected))
 
 

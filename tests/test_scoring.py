@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
-from tagger.scoring import confusion, score
+from tagger.scoring import count_confusions, score
 from tagger.tags import is_allowed, transitions
 
 TYPES = ("PER", "LOC")
@@ -132,7 +132,7 @@ def test_invalid_transitions_are_counted_and_strictly_scored(corpus: tuple[Tags,
 @given(corpora(valid=True))
 def test_confusion_counts_every_token_once(corpus: tuple[Tags, Tags]) -> None:
     gold, predicted = corpus
-    rows = confusion(gold, predicted, TYPES)
+    rows = count_confusions(gold, predicted, TYPES)
     pairs = Counter(
         (g[2:] or "O", p[2:] or "O")
         for g_tags, p_tags in zip(gold, predicted, strict=True)

@@ -38,8 +38,8 @@ def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int)
             assert words == list(range(start, end)) + [-7] * padding
             expected = [word % 5 for word in range(start, end)] + [IGNORED] * padding
             assert batch.tags[row].tolist() == expected
-        assert torch.equal(batch.words[batch.mask].long(), batch.places)
-        seen += batch.places.tolist()
+        assert torch.equal(batch.words[batch.mask].long(), batch.positions)
+        seen += batch.positions.tolist()
     assert sorted(seen) == list(range(sum(lengths)))
 
 

@@ -4,94 +4,116 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import Field
+import yaml
 
-from tagger.stage import InputError, read_parameters, run, whole
+from tagger.stage import InputError, Parameters, run, whole
 from tests.conftest import ROOT
 
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
-def read(tmp_path: Path, text: str, **annotations: Any) -> dict[str, Any]:
+def read(tmp_path: Path, key: str, text: str) -> Any:
+    """What a key is read as, where `text` stands for it in params.yaml."""
     file = tmp_path / "params.yaml"
-    file.write_text(text, encoding="utf-8")
-    return read_parameters(file, annotations)
+    lines = [f"{k}: {text if k == key else v}\n" for k, v in GOOD.items()]
+    file.write_text("".join(lines), encoding="utf-8")
+    return getattr(Parameters.read(file), key)
 
 
 @pytest.mark.parametrize(
-    ("text", "annotation", "expected"),
+    ("key", "text", "expected"),
     [
-        ("256", Count, 256),
-        ("1e-05", float, 1e-05),  # what DVC writes for 0.00001, text to YAML
-        ("1", float, 1.0),
-        ("true", bool, True),
-        ("2024", str, "2024"),
-        ("auto", Literal["auto", "cpu"], "auto"),
+        ("hidden", "256", 256),
+        ("learning_rate", "1e-05", 1e-05),  # what DVC writes for 0.00001: text to YAML
+        ("dropout", "0", 0.0),
+        ("corpus", "2024", "2024"),
+        ("corpus", "no", "no"),
+        ("corpus", "007", "007"),
+        ("device", "cpu", "cpu"),
+        ("seed", "4294967295", 2**32 - 1),
     ],
 )
 def test_values_come_in_the_declared_type(
-    tmp_path: Path, text: str, annotation: Any, expected: object
+    tmp_path: Path, key: str, text: str, expected: object
 ) -> None:
-    value = read(tmp_path, f"key: {text}\n", key=annotation)["key"]
+    value = read(tmp_path, key, text)
     assert value == expected
     assert type(value) is type(expected)
 
 
 @pytest.mark.parametrize(
-    ("text", "annotation", "reason"),
+    ("key", "text", "reason"),
     [
-        ("abc", Count, "'abc' is refused: Input should be a valid integer"),
-        ("0", Count, "0 is refused: Input should be greater than or equal to 1"),
-        ("1.5", Rate, "1.5 is refused: Input should be less than 1"),
-        ("1.5", Count, "1.5 is refused: Input should be a valid integer"),
-        ("true", Count, "True is refused: Input should be a valid integer"),
-        ("", Count, "None is refused: Input should be a valid integer"),
-        ("[1, 2]", Count, r"\[1, 2\] is refused: Input should be a valid integer"),
-        (".nan", Rate, "nan is refused"),
-        ("gpu", Literal["auto", "cpu"], "'gpu' is refused: Input should be 'auto' or 'cpu'"),
+        ("hidden", "abc", "'abc' is refused: Input should be a valid integer"),
+        ("hidden", "0", "'0' is refused: Input should be greater than or equal to 1"),
+        ("hidden", "9999999999", "'9999999999' is refused: Input should be less than or equal to"),
+        ("hidden", "1.5", "'1.5' is refused: Input should be a valid integer"),
+        ("hidden", "true", "'true' is refused: Input should be a valid integer"),
+        ("hidden", "", "'' is refused: Input should be a valid integer"),
+        ("hidden", "[1, 2]", r"\['1', '2'\] is refused: Input should be a valid integer"),
+        ("dropout", "1.5", "'1.5' is refused: Input should be less than 1"),
+        ("dropout", ".nan", "'.nan' is refused"),
+        ("learning_rate", "-0.1", "'-0.1' is refused: Input should be greater than 0"),
+        ("learning_rate", "nan", "'nan' is refused"),
+        ("clip", "inf", "'inf' is refused: Input should be a finite number"),
+        ("threads", "1000000000000", "'1000000000000' is refused: Input should be less than"),
+        ("seed", "-1", "'-1' is refused: Input should be greater than or equal to 0"),
+        ("device", "gpu", "'gpu' is refused: Input should be 'auto', 'cpu' or 'cuda'"),
     ],
 )
 def test_a_refusal_names_the_file_the_key_the_value_and_what_is_allowed(
-    tmp_path: Path, text: str, annotation: Any, reason: str
+    tmp_path: Path, key: str, text: str, reason: str
 ) -> None:
-    with pytest.raises(InputError, match=f"params.yaml: key: {reason}"):
-        read(tmp_path, f"key: {text}\n", key=annotation)
+    with pytest.raises(InputError, match=f"params.yaml: {key}: {reason}"):
+        read(tmp_path, key, text)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("other: 1\n", "has no key 'key'"),
+        ("hidden: 1\n", "has no key 'corpus'; add a line"),
         ("- 1\n", "must hold `key: value` lines"),
-        ("key: [\n", "is not YAML"),
+        ("", "must hold `key: value` lines"),
+        ("key: [\n", "is not YAML: .*line 2"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, reason: str) -> None:
-    with pytest.raises(InputError, match=f"params.yaml {reason}"):
-        read(tmp_path, text, key=Count)
+    file = tmp_path / "params.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"(?s)params.yaml {reason}"):
+        Parameters.read(file)
+
+
+def test_a_key_that_no_stage_reads_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("".join(f"{k}: {v}\n" for k, v in GOOD.items()) + "hiden: 3\n")
+    with pytest.raises(InputError, match="no stage reads 'hiden'; there are: corpus, embeddings"):
+        Parameters.read(file)
 
 
 def test_run_ends_with_one_line_and_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def copy(source: Path, target: Path, *, times: Count) -> None:
-        target.write_text(source.read_text() * times)
+    def copy(source: Path, target: Path, *, layers: int) -> None:
+        target.write_text(source.read_text() * layers)
 
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text("times: 2\n")
+    read(tmp_path, "layers", "2")
     monkeypatch.setattr(sys, "argv", ["copy", "a", "b"])
     with pytest.raises(SystemExit, match=r"^copy: .*No such file.*'a'$"):
         run(copy)
     Path("a").write_text("x")
     run(copy)
     assert Path("b").read_text() == "xx"
-    Path("params.yaml").write_text("times: no\n")
-    with pytest.raises(SystemExit, match=r"^copy: params.yaml: times: False is refused"):
+    Path("b").unlink()
+    # A key that this stage does not read is checked too, before it works.
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("clip: ", "clip: -"))
+    with pytest.raises(SystemExit, match=r"^copy: params.yaml: clip: '-5.0' is refused"):
         run(copy)
+    assert not Path("b").exists()
     monkeypatch.setattr(sys, "argv", ["copy", "a"])
     with pytest.raises(SystemExit, match=r"^usage: python -m stages.copy SOURCE TARGET$"):
         run(copy)

@@ -12,17 +12,17 @@ import stages.train
 from stages.evaluate import evaluate
 from stages.train import train
 from tagger.stage import InputError
-from tests.conftest import Data, parameters
+from tests.conftest import Data
 
-KEYS = (
-    "hidden", "layers", "dropout", "learning_rate", "batch_size", "epochs", "patience", "clip",
-    "seed", "threads", "device",
-)  # fmt: skip
+SMALL: dict[str, Any] = {
+    "hidden": 16, "layers": 1, "dropout": 0.25, "learning_rate": 0.002, "batch_size": 32,
+    "epochs": 2, "patience": 5, "clip": 5.0, "seed": 1, "threads": 1, "device": "auto",
+}  # fmt: skip
 
 
 def run_train(sample: Data, folder: Path, **changes: Any) -> tuple[Path, pd.DataFrame]:
     """Train little unless told otherwise; the folder of the model, and the curve."""
-    values = parameters(KEYS, **({"hidden": 16, "epochs": 2, "threads": 1} | changes))
+    values = SMALL | changes
     train(sample.embeddings, sample.index, folder / "model", folder / "curve.csv", **values)
     return folder / "model", pd.read_csv(folder / "curve.csv")
 
@@ -47,7 +47,7 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     model, curve = run_train(sample, tmp_path, hidden=32, epochs=40, learning_rate=0.02, patience=4)
     assert list(curve.columns) == ["epoch", "train_loss", "validation_loss", "validation_f1"]
     assert curve["epoch"].tolist() == list(range(1, len(curve) + 1))
-    assert curve["validation_f1"].max() > 0.8
+    assert 0.8 < curve["validation_f1"].max() < 1, "the sample can be learned, and is not easy"
     best = int(curve["validation_f1"].argmax())
     assert len(curve) == best + 1 + 4 < 40, "it stops after 4 epochs that are no better"
     metrics = tmp_path / "metrics.json"
@@ -60,9 +60,13 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "changes", [{"layers": 2}, {"dropout": 0.0}, {"batch_size": 1000}, {"clip": 0.001}]
-)
-def test_every_parameter_has_an_effect(
+    "changes",
+    [
+        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0}, {"learning_rate": 0.003},
+        {"batch_size": 1000}, {"clip": 0.001}, {"seed": 2},
+    ],
+)  # fmt: skip
+def test_what_shapes_training_has_an_effect(
     sample: Data, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     _, usual = run_train(sample, tmp_path / "usual", epochs=1)

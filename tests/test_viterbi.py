@@ -13,7 +13,7 @@ from tagger.viterbi import constraints, decode
 TAGS = tag_set(["PER", "LOC"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 4), min_size=1, max_size=5))
 def test_decode_finds_the_best_allowed_sequence(seed: int, lengths: list[int]) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -36,7 +36,7 @@ def test_decode_finds_the_best_allowed_sequence(seed: int, lengths: list[int]) -
         assert paths[i, :length].tolist() == list(best)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 4), min_size=1, max_size=5))
 def test_decode_counts_learned_transitions_too(seed: int, lengths: list[int]) -> None:
     generator = torch.Generator().manual_seed(seed)
