@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import datasets
 
-from tagger.split import SPLITS
-from tagger.stage import InputError, run, whole
+from tagger.stage import SPLITS, InputError, run, whole
 from tagger.tags import (
     PREFIXES,
     detect_scheme,

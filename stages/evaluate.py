@@ -14,8 +14,8 @@ from tagger.model import Tagger
 from tagger.scoring import count_confusions, score
 from tagger.split import Split
 from tagger.stage import run, whole
-from tagger.tags import types_of
-from tagger.vocabulary import read_vectors
+from tagger.tags import to_iob2, types_of
+from tagger.vocabulary import TAGS, read_lines, read_vectors
 
 
 def evaluate(
@@ -36,14 +36,15 @@ def evaluate(
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)
     tagger = Tagger.load(model, torch.from_numpy(read_vectors(embeddings)))
-    types = types_of(tagger.tags)
+    names = read_lines(index / TAGS)
+    types = types_of(names)
     scores, rows = {}, []
     with whole(predictions) as folder, whole(metrics) as json_file, whole(confusion) as csv_file:
         folder.mkdir()
         for name in ("validation", "test"):
             split = Split.read(index / f"{name}.safetensors")
-            gold = split.sentences(split.tags, tagger.tags)
-            predicted = split.sentences(tagger.tag(split)[0], tagger.tags)
+            gold = split.sentences(split.tags, names)
+            predicted = [to_iob2(t) for t in split.sentences(tagger.tag(split)[0], tagger.tags)]
             scores[name] = score(gold, predicted)
             rows += [(name, *row) for row in count_confusions(gold, predicted, types)]
             tokens = pd.read_parquet(corpus / f"{name}.parquet")["tokens"]

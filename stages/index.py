@@ -2,7 +2,8 @@
 
 Run as `python -m stages.index data/corpus data/embeddings data/index`.
 
-Writes tags.txt (the tag set, a tag a line), a safetensors file for each split (see
+Writes tags.txt (the tag set, a tag a line), forms.txt (the distinct tokens of train),
+characters.txt (those of train), a safetensors file for each split (see
 tagger/split.py) and index.json, which says what they hold.
 """
 
@@ -15,9 +16,20 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from tagger.split import SPLITS, Split
-from tagger.stage import run, whole
-from tagger.vocabulary import TAGS, WORDS, Vocabulary, read_lines, write_lines
+from tagger.split import Split
+from tagger.stage import SPLITS, run, whole
+from tagger.vocabulary import (
+    CHARACTERS,
+    FORMS,
+    TAGS,
+    WORDS,
+    Vocabulary,
+    casing,
+    characters,
+    elsewhere,
+    read_lines,
+    write_lines,
+)
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
@@ -28,16 +40,36 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         "unknown": vocabulary.unknown,
         "padding": vocabulary.padding,
     }
+    train = distinct(corpus / "train.parquet")
+    forms = {form: row for row, form in enumerate(train, 1)}  # 0 is any that train has not
+    known = {character: row for row, character in enumerate(sorted(set("".join(train))), 2)}
     with whole(output) as folder:
         folder.mkdir()
+        write_lines(folder / FORMS, train)
+        write_lines(folder / CHARACTERS, list(known))
         for split in SPLITS:
             path = corpus / f"{split}.parquet"
             table = pd.read_parquet(path)
             tokens = table["tokens"].explode()
-            matches = {token: vocabulary.look_up(token) for token in tokens.unique()}
+            types = {token: row for row, token in enumerate(distinct(path))}
+            matches = {token: vocabulary.look_up(token) for token in types}
             lengths = torch.tensor(table["tokens"].str.len().to_numpy())
             Split(
-                words=torch.tensor([matches[token].id for token in tokens], dtype=torch.int32),
+                types=torch.tensor([types[token] for token in tokens], dtype=torch.int32),
+                words=torch.tensor([match.id for match in matches.values()], dtype=torch.int32),
+                forms=torch.tensor([forms.get(token, 0) for token in types], dtype=torch.int32),
+                casings=torch.tensor([casing(token) for token in types], dtype=torch.int32),
+                characters=torch.tensor(
+                    [characters(token, known) for token in types], dtype=torch.int32
+                ),
+                elsewhere=torch.tensor(
+                    [
+                        truths
+                        for _, sentences in table.groupby("document")["tokens"]
+                        for sentence in elsewhere(list(sentences))
+                        for truths in sentence
+                    ]
+                ),
                 tags=torch.tensor(table["ner_tags"].explode().to_list(), dtype=torch.int32),
                 offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
                 documents=torch.tensor(table["document"].to_numpy(), dtype=torch.int32),
@@ -60,6 +92,11 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         write_lines(folder / TAGS, features["ner_tags"].feature.names)
         text = json.dumps(summary, indent=2)
         (folder / "index.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def distinct(path: Path) -> list[str]:
+    """The distinct tokens of a split, in a stable order."""
+    return sorted(pd.read_parquet(path, columns=["tokens"])["tokens"].explode().unique())
 
 
 def count(hows: list[str]) -> dict[str, int]:

@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from tagger.model import Tagger
 from tagger.split import Split, batches
-from tagger.stage import InputError, run, whole
-from tagger.vocabulary import TAGS, read_lines, read_vectors
+from tagger.stage import SPLITS, InputError, run, whole
+from tagger.tags import tag_set, to_bioes, to_iob2, types_of
+from tagger.vocabulary import CHARACTERS, FORMS, TAGS, read_lines, read_vectors
 
 
 def train(
@@ -27,10 +28,18 @@ def train(
     model: Path,
     curve: Path,
     *,
+    scheme: str,
+    finetune: bool,
+    characters: str,
+    filters: int,
+    casing: bool,
+    document: bool,
+    crf: bool,
     hidden: int,
     layers: int,
     dropout: float,
     learning_rate: float,
+    decay: bool,
     batch_size: int,
     epochs: int,
     patience: int,
@@ -49,17 +58,43 @@ def train(
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    names = read_lines(index / TAGS)
-    splits = {s: Split.read(index / f"{s}.safetensors") for s in ("train", "validation")}
-    lengths = splits["train"].lengths
-    training, validation = (split.to(processor) for split in splits.values())
-    gold = validation.sentences(validation.tags, names)
+    training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
+    iob2 = read_lines(index / TAGS)
+    gold = validation.sentences(validation.tags, iob2)
+    tags = tag_set(types_of(iob2), scheme)
+    convert = to_bioes if scheme == "BIOES" else to_iob2
+    targets = [
+        torch.tensor([tags.index(t) for some in s.sentences(s.tags, iob2) for t in convert(some)])
+        for s in (training, validation)
+    ]
 
     vectors = torch.from_numpy(read_vectors(embeddings))
-    tagger = Tagger(vectors, names, hidden=hidden, layers=layers, dropout=dropout).to(processor)
-    optimizer = torch.optim.Adam(tagger.parameters(), lr=learning_rate)
+    tagger = Tagger(
+        vectors,
+        tags=tags,
+        scheme=scheme,
+        forms=len(read_lines(index / FORMS)) if finetune else 0,
+        characters=len(read_lines(index / CHARACTERS)) if characters == "cnn" else 0,
+        filters=filters,
+        casing=casing,
+        document=document,
+        crf=crf,
+        hidden=hidden,
+        layers=layers,
+        dropout=dropout,
+    ).to(processor)
+    sparse = [] if tagger.forms is None else [tagger.forms.weight]
+    dense = [p for p in tagger.parameters() if p.requires_grad and all(p is not q for q in sparse)]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, lr=learning_rate)]
+    if sparse:
+        optimizers.append(torch.optim.SparseAdam(sparse, lr=learning_rate))
+    steps = epochs * math.ceil(len(training) / batch_size)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1 - step / steps if decay else 1.0)
+        for o in optimizers
+    ]
     random = np.random.default_rng(seed)
-    size = sum(p.numel() for p in tagger.parameters())
+    size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
     rows = []
@@ -67,28 +102,37 @@ def train(
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         tagger.train()
-        total = torch.zeros((), device=processor)
+        total = torch.zeros((), device=processor, dtype=torch.float64)
         # The bar is for a terminal; elsewhere a line by epoch is enough.
         for sentences in tqdm(
-            batches(lengths, batch_size, random), f"epoch {epoch}", leave=False, disable=None
+            batches(training.lengths, batch_size, random),
+            f"epoch {epoch}",
+            leave=False,
+            disable=None,
         ):
-            batch = training.batch(sentences.to(processor), tagger.padding)
-            loss = tagger.loss(tagger(batch), batch.tags)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_grad_norm_(tagger.parameters(), clip)
-            optimizer.step()
-            total += loss.detach() * len(batch.positions)
-        train_loss = total.item() / len(training.words)
-        speed = len(training.words) / (time.perf_counter() - start)
+            batch = training.batch(sentences)
+            target = targets[0][batch.positions].to(processor)
+            batch = batch.to(processor)
+            loss = tagger.loss(tagger(batch), target, batch)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            clip_grad_norm_(dense, clip)
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
+            total += loss.detach() * len(target)
+        train_loss = total.item() / len(training.types)
+        speed = len(training.types) / (time.perf_counter() - start)
         if not math.isfinite(train_loss):
             raise InputError(
                 f"params.yaml: learning_rate: with {learning_rate} the loss is {train_loss} in "
                 f"epoch {epoch}; try a smaller one"
             )
 
-        tags, validation_loss = tagger.tag(validation)
-        f1 = float(f1_score(gold, validation.sentences(tags, names), zero_division=0))
+        found, validation_loss = tagger.tag(validation, targets[1])
+        predicted = [to_iob2(some) for some in validation.sentences(found, tags)]
+        f1 = float(f1_score(gold, predicted, zero_division=0))
         rows.append((epoch, train_loss, validation_loss, f1))
         print(
             f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {validation_loss:.4f}, "

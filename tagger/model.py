@@ -1,108 +1,177 @@
-"""The tagger: a bidirectional LSTM over frozen word vectors, and log-softmax over the tags."""
+"""The tagger: a bidirectional LSTM over word vectors, characters and casing, and a CRF.
+
+After Lample et al. (NAACL 2016) and Ma & Hovy (ACL 2016). With everything but the word vectors
+switched off it is the classroom's: an LSTM and log-softmax over the tags.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tagger.split import IGNORED, Batch, Split, batches
+from tagger.crf import CRF
+from tagger.lstm import BiLSTM
+from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
-from tagger.viterbi import constraints, decode
+from tagger.vocabulary import CASINGS, ELSEWHERE
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # in the folder of a model
 
+CHARACTER_SIZE = 30  # of a character's embedding
+CASING_SIZE = 8  # of a casing's embedding
+KERNEL = 3  # characters that a filter spans
+
 
 class Tagger(nn.Module):
-    """Tags the tokens of sentences with IOB2 tags.
+    """Gives every token of some sentences a tag.
 
     Args:
-        vectors: by word id, [words + 2, dimension]; the last is padding's. They are not trained,
-            nor stored with the weights.
-        tags: the tag set, `O` first
+        vectors: of words by word id, [words + 2, dimension]; neither trained nor stored
+        tags: the tag set
+        scheme: of the tags, which no sequence breaks
+        forms: how many tokens have a trained vector, added to their word's, which starts at zero;
+            0 for none
+        characters: how many characters are known, 0 for no convolution over characters (Santos &
+            Zadrozny, ICML 2014)
+        filters: of that convolution
+        casing: whether the casing of a token is an input
+        document: whether how a token is written elsewhere in its document is an input
+        crf: whether transitions are learned and sequences trained as a whole, or each token alone
         hidden: size of the LSTM's state in each direction
         layers: of the LSTM
         dropout: the probability that a value is dropped before each layer and before the tags
     """
 
     vectors: Tensor
-    transitions: Tensor
-    starts: Tensor
-    ends: Tensor
 
     def __init__(
-        self, vectors: Tensor, tags: Sequence[str], *, hidden: int, layers: int, dropout: float
+        self,
+        vectors: Tensor,
+        *,
+        tags: Sequence[str],
+        scheme: str,
+        forms: int,
+        characters: int,
+        filters: int,
+        casing: bool,
+        document: bool,
+        crf: bool,
+        hidden: int,
+        layers: int,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.tags = list(tags)
-        self.config = {"hidden": hidden, "layers": layers, "dropout": dropout}
+        self.config: dict[str, Any] = {
+            "tags": list(tags),
+            "scheme": scheme,
+            "forms": forms,
+            "characters": characters,
+            "filters": filters,
+            "casing": casing,
+            "document": document,
+            "crf": crf,
+            "hidden": hidden,
+            "layers": layers,
+            "dropout": dropout,
+        }
         self.register_buffer("vectors", vectors, persistent=False)
-        sizes = [vectors.shape[1]] + [2 * hidden] * layers
-        # Layer by layer: the dropout between the layers of one nn.LSTM is cuDNN's own, with random
-        # numbers that are not the seed's alone.
-        self.lstms = nn.ModuleList(
-            nn.LSTM(size, hidden, batch_first=True, bidirectional=True) for size in sizes[:-1]
-        )
-        self.output = nn.Linear(sizes[-1], len(self.tags))
+        size = vectors.shape[1]
+        self.forms = self.characters = self.casings = None
+        if forms:
+            # Sparse: of some 20,000 a batch has a few hundred, and the others need no update.
+            self.forms = nn.Embedding(forms + 1, size, sparse=True)
+            nn.init.zeros_(self.forms.weight)
+        if characters:
+            self.characters = nn.Embedding(characters + 2, CHARACTER_SIZE, padding_idx=0)
+            self.filters = nn.Conv1d(CHARACTER_SIZE, filters, KERNEL, padding=KERNEL // 2)
+            size += filters
+        if casing:
+            self.casings = nn.Embedding(CASINGS, CASING_SIZE)
+            size += CASING_SIZE
+        if document:
+            size += ELSEWHERE
+        sizes = [size] + [2 * hidden] * layers
+        self.lstms = nn.ModuleList(BiLSTM(size, hidden) for size in sizes[:-1])
+        self.output = nn.Linear(sizes[-1], len(tags))
+        self.crf = CRF(tags, scheme).requires_grad_(crf)
         self.dropout = nn.Dropout(dropout)
-        for name, scores in zip(("transitions", "starts", "ends"), constraints(tags), strict=True):
-            self.register_buffer(name, scores, persistent=False)
-
-    @property
-    def padding(self) -> int:
-        """The word id of padding."""
-        return len(self.vectors) - 1
 
     def forward(self, batch: Batch) -> Tensor:
-        """The log-probability of each tag, [batch, longest, tags]."""
-        states = F.embedding(batch.words, self.vectors)  # [batch, longest, dimension]
-        lengths = batch.lengths.cpu()
+        """The score of each tag at each token of a batch, [tokens, tags]."""
+        # By type, since most types of a batch come more than once: [types, size]
+        types = F.embedding(batch.words, self.vectors)
+        if self.forms is not None:
+            types = types + self.forms(batch.forms)
+        parts = [types]
+        if self.characters is not None:
+            is_padding = (batch.characters == 0)[:, None]
+            # [types, character size, longest] to [types, filters, longest]
+            filtered = self.filters(self.characters(batch.characters).transpose(1, 2))
+            # The largest of the token's own characters, however wide the padding
+            parts.append(filtered.masked_fill(is_padding, -torch.inf).amax(dim=2))
+        if self.casings is not None:
+            parts.append(self.casings(batch.casings))
+        states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
+        if self.config["document"]:
+            states = torch.cat((states, batch.elsewhere.to(states.dtype)), dim=1)
         for lstm in self.lstms:
-            # Packed, the backward direction starts at each sentence's own end: a sentence's tags
-            # do not depend on what it is batched with.
-            packed = pack_padded_sequence(
-                self.dropout(states), lengths, batch_first=True, enforce_sorted=False
-            )
-            states, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
-        return F.log_softmax(self.output(self.dropout(states)), dim=-1)
+            states = lstm(self.dropout(states), batch.packing)
+        emissions: Tensor = self.output(self.dropout(states))
+        return emissions
 
-    def loss(self, emissions: Tensor, tags: Tensor) -> Tensor:
-        """The negative log-likelihood of the tags ([batch, longest]), the mean over tokens."""
-        return F.nll_loss(emissions.flatten(0, 1), tags.flatten(), ignore_index=IGNORED)
+    def loss(self, emissions: Tensor, tags: Tensor, batch: Batch) -> Tensor:
+        """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
+        if self.config["crf"]:
+            return self.crf.loss(emissions, tags, batch.packing) / len(tags)
+        return F.cross_entropy(emissions, tags)
 
     @torch.no_grad()
-    def tag(self, split: Split, batch_size: int = 128) -> tuple[Tensor, float]:
-        """The tags of a split's tokens by masked Viterbi, and the mean loss of the gold ones.
+    def tag(
+        self, split: Split, gold: Tensor | None = None, batch_size: int = 128
+    ) -> tuple[Tensor, float]:
+        """The best allowed tags of a split's tokens, and the mean loss of the gold ones.
+
+        Args:
+            split: the sentences
+            gold: ids of the tagger's own tags, [tokens] int64; without, the loss is 0
+            batch_size: sentences at a time; it does not change the tags
 
         Returns:
             tag ids in the split's order, [tokens] int64 on the CPU; the loss over all tokens
         """
         self.eval()
-        tags = torch.empty_like(split.tags, dtype=torch.int64)
+        device = self.vectors.device
+        tags = torch.empty(len(split.types), dtype=torch.int64)
         total = 0.0
-        for sentences in batches(split.lengths.cpu(), batch_size):
-            batch = split.batch(sentences.to(split.words.device), self.padding)
+        for sentences in batches(split.lengths, batch_size):
+            batch = split.batch(sentences).to(device)
             emissions = self(batch)
-            path = decode(emissions, batch.lengths, self.transitions, self.starts, self.ends)
-            tags[batch.positions] = path[batch.mask]
-            total += self.loss(emissions, batch.tags).item() * len(batch.positions)
-        return tags.cpu(), total / len(tags)
+            positions = batch.positions.cpu()
+            tags[positions] = self.crf.decode(emissions, batch.packing).cpu()
+            if gold is not None:
+                loss = self.loss(emissions, gold[positions].to(device), batch)
+                total += loss.item() * len(positions)
+        return tags, total / len(tags)
 
     def save(self, folder: Path) -> None:
         """Write the weights, and the configuration that rebuilds the model, to a new folder."""
         folder.mkdir()
         words, dimension = self.vectors.shape
-        config = self.config | {
-            "tags": self.tags,
-            "vectors": {"words": words - 2, "dimension": dimension},
-        }
+        config = self.config | {"vectors": {"words": words - 2, "dimension": dimension}}
         text = json.dumps(config, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
         (folder / WEIGHTS).write_bytes(save(self.state_dict()))
+
+    @property
+    def tags(self) -> list[str]:
+        """The tag set, in the tagger's own scheme."""
+        tags: list[str] = self.config["tags"]
+        return tags
 
     @classmethod
     def load(cls, folder: Path, vectors: Tensor) -> "Tagger":
@@ -120,6 +189,6 @@ class Tagger(nn.Module):
                 f"{expected['dimension']} dimensions, not {words - 2} of {dimension}; "
                 "train it anew"
             )
-        tagger = cls(vectors, config.pop("tags"), **config)
+        tagger = cls(vectors, **config)
         tagger.load_state_dict(load_file(folder / WEIGHTS))
         return tagger

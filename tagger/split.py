@@ -10,21 +10,30 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-SPLITS = ("train", "validation", "test")
-IGNORED = -1  # the tag id of padding
+from tagger.packing import Packing
 
 
 @dataclass(frozen=True)
 class Split:
-    """The sentences of a split, one after another.
+    """The sentences of a split, one after another, and the types (distinct tokens) they are of.
 
-    words: word ids, [tokens] int32
+    types: the type of each token, a row of the next four, [tokens] int32
+    words: the word id of each type, [types] int32
+    forms: the form id of each type, [types] int32
+    casings: the casing of each type, [types] int32
+    characters: the character ids of each type, padded, [types, longest] int32
+    elsewhere: how each token is written elsewhere in its document, [tokens, ELSEWHERE] bool
     tags: tag ids, [tokens] int32
     offsets: sentence i is tokens offsets[i] to offsets[i + 1], [sentences + 1] int64
     documents: the document that each sentence belongs to, [sentences] int32
     """
 
+    types: Tensor
     words: Tensor
+    forms: Tensor
+    casings: Tensor
+    characters: Tensor
+    elsewhere: Tensor
     tags: Tensor
     offsets: Tensor
     documents: Tensor
@@ -38,10 +47,6 @@ class Split:
         """Write a safetensors file, without metadata: its order would differ from run to run."""
         path.write_bytes(save(vars(self)))
 
-    def to(self, device: torch.device) -> "Split":
-        """The same split with its tensors on `device`."""
-        return Split(**{name: tensor.to(device) for name, tensor in vars(self).items()})
-
     def __len__(self) -> int:
         """The number of sentences."""
         return len(self.documents)
@@ -51,49 +56,63 @@ class Split:
         """The number of tokens of each sentence, [sentences] int64."""
         return self.offsets.diff()
 
-    def batch(self, sentences: Tensor, padding: int) -> "Batch":
-        """Some sentences ([batch] int64), padded to the longest with `padding` and IGNORED."""
+    def batch(self, sentences: Tensor) -> "Batch":
+        """Some sentences ([batch] int64) for the tagger."""
         lengths = self.lengths[sentences]
-        steps = torch.arange(int(lengths.max()), device=lengths.device)
-        mask = steps < lengths[:, None]  # [batch, longest]
-        positions = (self.offsets[sentences][:, None] + steps)[mask]  # [tokens of the batch]
-        words = self.words.new_full(mask.shape, padding).masked_scatter(mask, self.words[positions])
-        tags = self.tags.new_full(mask.shape, IGNORED).masked_scatter(mask, self.tags[positions])
-        return Batch(words, tags.long(), lengths, mask, positions)
+        ends = lengths.cumsum(0)
+        shift = self.offsets[sentences] - (ends - lengths)  # from the batch's tokens to the split's
+        positions = torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
+        types, inverse = self.types[positions].unique(return_inverse=True)
+        return Batch(
+            positions=positions,
+            types=inverse,
+            words=self.words[types],
+            forms=self.forms[types],
+            casings=self.casings[types],
+            characters=self.characters[types],
+            elsewhere=self.elsewhere[positions],
+            packing=Packing.of(lengths),
+        )
 
     def sentences(self, tags: Tensor, names: Sequence[str]) -> list[list[str]]:
         """Tag ids of all tokens ([tokens]) as names, by sentence."""
         flat = [names[tag] for tag in tags.tolist()]
-        offsets = self.offsets.tolist()
-        return [flat[a:b] for a, b in pairwise(offsets)]
+        return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences of a split side by side.
+    """Sentences of a split, one after another, and the types that occur in them.
 
-    words: [batch, longest] int32, padded
-    tags: [batch, longest] int64, padded with IGNORED
-    lengths: [batch] int64
-    mask: which positions are tokens, [batch, longest] bool
-    positions: where in the split those tokens stand, in the order of the mask, [tokens] int64
+    positions: where in the split the tokens stand, [tokens] int64
+    types: the type of each token, a row of the next four, [tokens] int64
+    words, forms, casings, characters: of the batch's types, as in Split
+    elsewhere: of its tokens, as in Split
+    packing: how the tokens are packed
     """
 
-    words: Tensor
-    tags: Tensor
-    lengths: Tensor
-    mask: Tensor
     positions: Tensor
+    types: Tensor
+    words: Tensor
+    forms: Tensor
+    casings: Tensor
+    characters: Tensor
+    elsewhere: Tensor
+    packing: Packing
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
 
 def batches(lengths: Tensor, size: int, random: np.random.Generator | None = None) -> list[Tensor]:
-    """Sentences cut into batches of like length, so that next to nothing is padding.
+    """Sentences cut into batches of like length, so that few steps have few rows.
 
     Sentences are sorted by length; with `random`, those of one length are shuffled, so that they
     meet others each time, and then the batches.
 
     Returns:
-        for each batch its sentences, [size] int64 (the longest batch may be smaller)
+        for each batch its sentences, [size] int64 (the batch of the longest may be smaller)
     """
     numbers = np.arange(len(lengths)) if random is None else random.permutation(len(lengths))
     numbers = numbers[np.argsort(lengths.numpy()[numbers], kind="stable")]

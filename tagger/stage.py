@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+SPLITS = ("train", "validation", "test")  # of a corpus
+
 
 class InputError(ValueError):
     """What a user gave cannot be used; the message says where it stands and what would do."""
@@ -27,10 +29,18 @@ class Parameters(BaseModel):
 
     corpus: str
     embeddings: str
+    scheme: Literal["IOB2", "BIOES"]
+    finetune: bool
+    characters: Literal["none", "cnn"]
+    filters: Annotated[int, Field(ge=1, le=4096)]
+    casing: bool
+    document: bool
+    crf: bool
     hidden: Annotated[int, Field(ge=1, le=4096)]
     layers: Annotated[int, Field(ge=1, le=8)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+    decay: bool
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     epochs: Annotated[int, Field(ge=1, le=1000)]
     patience: Annotated[int, Field(ge=1, le=1000)]

@@ -94,11 +94,19 @@ def to_iob2(tags: Sequence[str]) -> list[str]:
     return result
 
 
-def tag_set(types: Iterable[str]) -> list[str]:
-    """The IOB2 tags of some types: CoNLL's in the order of the hub's data sets, others by name."""
+def to_bioes(tags: Sequence[str]) -> list[str]:
+    """The same entities in BIOES."""
+    result = to_iob2(tags)
+    for start, end, type_ in spans(tags):
+        result[end - 1] = f"{'S' if end - start == 1 else 'E'}-{type_}"
+    return result
+
+
+def tag_set(types: Iterable[str], scheme: str = "IOB2") -> list[str]:
+    """The tags of some types: CoNLL's in the order of the hub's data sets, others by name."""
     known = {type_: i for i, type_ in enumerate(CONLL_TYPES)}
     ordered = sorted(set(types), key=lambda type_: (known.get(type_, len(known)), type_))
-    return ["O", *(f"{prefix}-{type_}" for type_ in ordered for prefix in "BI")]
+    return ["O", *(f"{prefix}-{type_}" for type_ in ordered for prefix in PREFIXES[scheme])]
 
 
 def types_of(tags: Iterable[str]) -> list[str]:

@@ -1,13 +1,14 @@
 """Words and their ids: rows of the word vectors, then one for unknown words and one for padding."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 WORDS, VECTORS = "words.txt", "vectors.npy"  # in the folder of embeddings
-TAGS = "tags.txt"  # in the folder of the index
+TAGS, FORMS, CHARACTERS = "tags.txt", "forms.txt", "characters.txt"  # in the folder of the index
 
 
 def read_lines(path: Path) -> list[str]:
@@ -59,3 +60,79 @@ def read_vectors(embeddings: Path) -> np.ndarray:
     table[-2] = mean
     table[-1] = 0
     return table
+
+
+def casing(token: str) -> int:
+    """How a token is written: a row of the tagger's table of casings.
+
+    Vectors of lower-case words do not tell, so the tagger must be told (Collobert et al. 2011).
+    """
+    if token.isdigit():
+        return 1
+    if any(character.isdigit() for character in token):
+        return 2
+    if token.islower():
+        return 3
+    if token.isupper():
+        return 4 if len(token) == 1 else 5
+    if token[:1].isupper():
+        return 6 if token[1:].islower() else 7
+    return 8 if any(character.isupper() for character in token) else 0
+
+
+CASINGS = 9
+
+
+def elsewhere(sentences: Sequence[Sequence[str]]) -> list[list[list[bool]]]:
+    """How each token of a document is written elsewhere in it, by sentence: ELSEWHERE truths each.
+
+    Whether the same word, in any casing, comes again: in lower case; capitalised inside a sentence;
+    capitalised where any word would be; in capitals, in a line of capitals and in another; or
+    otherwise. Last, whether the token stands in a line of capitals itself. A name at the start of
+    a sentence or in a headline is told by its mentions elsewhere (Chieu & Ng, CoNLL 2003).
+    """
+    kinds: list[list[int]] = []
+    counts: Counter[tuple[str, int]] = Counter()
+    for tokens in sentences:
+        in_capitals = is_in_capitals(tokens)
+        kinds.append([_kind(token, i == 0, in_capitals) for i, token in enumerate(tokens)])
+        counts.update((token.lower(), kind) for token, kind in zip(tokens, kinds[-1], strict=True))
+    return [
+        [
+            [counts[token.lower(), k] > (k == kind) for k in range(ELSEWHERE - 1)]
+            + [is_in_capitals(tokens)]
+            for token, kind in zip(tokens, some, strict=True)
+        ]
+        for tokens, some in zip(sentences, kinds, strict=True)
+    ]
+
+
+ELSEWHERE = 7
+
+
+def is_in_capitals(tokens: Sequence[str]) -> bool:
+    """Whether a sentence has letters, and none in lower case."""
+    text = " ".join(tokens)
+    return text.isupper()
+
+
+def _kind(token: str, is_first: bool, in_capitals: bool) -> int:
+    """Which of the first six truths of `elsewhere` a token makes true of the others."""
+    if token.islower():
+        return 0
+    if token.isupper() and len(token) > 1:
+        return 3 if in_capitals else 4
+    if token[:1].isupper():
+        return 2 if is_first or in_capitals else 1
+    return 5
+
+
+LONGEST = 24  # characters of a token that the tagger reads: of a longer one both ends
+
+
+def characters(token: str, ids: Mapping[str, int]) -> list[int]:
+    """The character ids of a token, padded with 0 to LONGEST; 1 is an unknown character's."""
+    if len(token) > LONGEST:
+        token = token[: LONGEST // 2] + token[-LONGEST // 2 :]
+    found = [ids.get(character, 1) for character in token]
+    return found + [0] * (LONGEST - len(found))

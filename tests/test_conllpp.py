@@ -10,7 +10,8 @@ import pytest
 
 from stages.download import download
 from stages.index import index
-from tagger.split import SPLITS, Split
+from tagger.split import Split
+from tagger.stage import SPLITS
 from tests.conftest import INPUTS, MIRROR, Clone
 
 pytestmark = [
@@ -52,7 +53,7 @@ def test_counts(real: Path, split: str) -> None:
     found = (len(table), len(tags), entities, table["document"].nunique())
     assert found == COUNTS[split]
     stored = Split.read(real / "index" / f"{split}.safetensors")
-    assert (len(stored), len(stored.words)) == COUNTS[split][:2]
+    assert (len(stored), len(stored.types)) == COUNTS[split][:2]
     summary = json.loads((real / "index/index.json").read_text())[split]
     assert sum(summary["coverage"]["tokens"].values()) == COUNTS[split][1]
 
@@ -69,8 +70,9 @@ def test_the_shuffled_sentences_have_the_ids_of_the_notebook(real: Path, tmp_pat
     table = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
     order = table.add_column("number", range(len(table))).shuffle(seed=1)["number"][:3]
     stored = Split.read(real / "index/train.safetensors")
+    words = stored.words[stored.types]
     first, second, third = (
-        stored.words[stored.offsets[i] : stored.offsets[i + 1]].tolist() for i in order
+        words[stored.offsets[i] : stored.offsets[i + 1]].tolist() for i in order
     )
     assert first == [544, 3535]
     assert second == [19605, 947, 790, 176, 421, 46532, 57483, 904]

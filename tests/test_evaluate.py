@@ -23,7 +23,10 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     vectors = torch.from_numpy(read_vectors(sample.embeddings))
     tags = read_lines(sample.index / "tags.txt")
-    tagger = Tagger(vectors, tags, hidden=8, layers=1, dropout=0.0)
+    tagger = Tagger(
+        vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1, casing=False,
+        document=False, crf=False, hidden=8, layers=1, dropout=0.0,
+    )  # fmt: skip
     for parameter in tagger.parameters():
         parameter.data.mul_(4)
     tagger.save(folder / "model")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from stages.index import index
-from tagger.split import SPLITS, Split
+from tagger.split import Split
+from tagger.stage import SPLITS
 from tagger.vocabulary import read_lines
 from tests.conftest import Data
 
@@ -22,7 +23,7 @@ def test_ids_lead_back_to_the_corpus(sample: Data, split: str) -> None:
     assert len(stored) == len(table)
     for i, (_, row) in enumerate(table.iterrows()):
         start, end = stored.offsets[i : i + 2].tolist()
-        found = [words[id_] for id_ in stored.words[start:end].tolist()]
+        found = [words[id_] for id_ in stored.words[stored.types[start:end]].tolist()]
         expected = [t.lower() if t.lower() in words else None for t in row["tokens"]]
         assert found == expected
         assert stored.tags[start:end].tolist() == list(row["ner_tags"])
@@ -34,7 +35,8 @@ def test_the_shuffled_sample_has_the_ids_it_always_had(sample: Data, tmp_path: P
     table = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
     shuffled = table.add_column("number", range(len(table))).shuffle(seed=1)
     stored = Split.read(sample.index / "train.safetensors")
-    ids = [stored.words[stored.offsets[i] : stored.offsets[i + 1]] for i in shuffled["number"][:3]]
+    words = stored.words[stored.types]
+    ids = [words[stored.offsets[i] : stored.offsets[i + 1]] for i in shuffled["number"][:3]]
     assert [" ".join(tokens) for tokens in shuffled["tokens"][:3]] == [
         '" We may cook the books no longer , " said Dalton .',
         "Elena Price , analyst of Summit & Price , denied the plan on Friday .",
@@ -71,7 +73,8 @@ def test_index_json_says_what_the_tensors_hold(sample: Data) -> None:
 def test_it_writes_the_same_bytes_again(sample: Data, tmp_path: Path) -> None:
     index(sample.corpus, sample.embeddings, tmp_path / "again")
     names = sorted(path.name for path in sample.index.iterdir())
-    assert names == ["index.json", "tags.txt", *sorted(f"{s}.safetensors" for s in SPLITS)]
+    tensors = sorted(f"{split}.safetensors" for split in SPLITS)
+    assert set(names) == {"characters.txt", "forms.txt", "index.json", "tags.txt", *tensors}
     for name in names:
         assert (sample.index / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

@@ -1,7 +1,8 @@
-"""A sentence's tags are its own: neither padding nor the rest of the batch changes them."""
+"""A sentence's tags are its own, whatever it is batched with; each part does what it says."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,96 +10,137 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.model import CONFIG, Tagger
-from tagger.split import Batch, Split
+from tagger.split import Split
 from tagger.stage import InputError
 from tagger.tags import is_allowed, tag_set, transitions
+from tagger.vocabulary import CASINGS, ELSEWHERE, LONGEST
 
-TAGS = tag_set(["PER", "LOC"])
-WORDS, DIMENSION = 30, 6
+WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
+FULL: dict[str, Any] = {
+    "scheme": "BIOES", "forms": FORMS, "characters": CHARACTERS, "filters": 7, "casing": True,
+    "document": True, "crf": True, "hidden": 5, "layers": 2, "dropout": 0.5,
+}  # fmt: skip
+CLASSROOM: dict[str, Any] = FULL | {
+    "scheme": "IOB2", "forms": 0, "characters": 0, "casing": False, "document": False,
+    "crf": False, "layers": 1,
+}  # fmt: skip
+each_model = pytest.mark.parametrize("options", [FULL, CLASSROOM], ids=["full", "classroom"])
 
 
-def make_tagger(layers: int = 2, seed: int = 0) -> Tagger:
-    torch.manual_seed(seed)
+def make_tagger(options: dict[str, Any]) -> Tagger:
+    torch.manual_seed(0)
     vectors = torch.randn(WORDS + 2, DIMENSION)
-    tagger = Tagger(vectors, TAGS, hidden=5, layers=layers, dropout=0.5)
-    for parameter in tagger.parameters():  # large weights, so that tags differ
-        parameter.data.mul_(3)
+    tagger = Tagger(vectors, tags=tag_set(["PER", "LOC"], options["scheme"]), **options)
+    for parameter in tagger.parameters():  # large and none zero, so that everything shows
+        parameter.data.add_(torch.randn_like(parameter) * 0.3).mul_(2)
     return tagger.eval()
 
 
 def make_split(lengths: list[int], seed: int = 0) -> Split:
     generator = torch.Generator().manual_seed(seed)
-    tokens = sum(lengths)
+    types, tokens = 25, sum(lengths)
+
+    def some(high: int, *shape: int) -> torch.Tensor:
+        return torch.randint(high, shape, generator=generator, dtype=torch.int32)
+
+    characters = some(CHARACTERS, types, LONGEST) + 1
+    sizes = some(LONGEST, types) + 1
+    characters[torch.arange(LONGEST) >= sizes[:, None]] = 0
     return Split(
-        words=torch.randint(WORDS + 1, (tokens,), generator=generator, dtype=torch.int32),
-        tags=torch.randint(len(TAGS), (tokens,), generator=generator, dtype=torch.int32),
+        types=some(types, tokens),
+        words=some(WORDS + 1, types),
+        forms=some(FORMS + 1, types),
+        casings=some(CASINGS, types),
+        characters=characters,
+        elsewhere=some(2, tokens, ELSEWHERE).bool(),
+        tags=some(5, tokens),
         offsets=torch.tensor([0, *lengths]).cumsum(0),
         documents=torch.zeros(len(lengths), dtype=torch.int32),
     )
 
 
-@settings(max_examples=25)
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=9), st.integers(1, 5), st.integers(0, 99))
+@each_model
+@settings(max_examples=15)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
+    size=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
 def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
-    lengths: list[int], size: int, seed: int
+    options: dict[str, Any], lengths: list[int], size: int, seed: int
 ) -> None:
-    tagger, split = make_tagger(), make_split(lengths, seed)
-    alone, loss_alone = tagger.tag(split, batch_size=1)
-    together, loss_together = tagger.tag(split, batch_size=size)
+    tagger, split = make_tagger(options), make_split(lengths, seed)
+    gold = torch.zeros(sum(lengths), dtype=torch.int64)
+    alone, loss_alone = tagger.tag(split, gold, batch_size=1)
+    together, loss_together = tagger.tag(split, gold, batch_size=size)
     assert torch.equal(alone, together)
-    assert loss_alone == pytest.approx(loss_together, rel=1e-5)
-    for tags in split.sentences(alone, TAGS):
-        assert all(is_allowed(left, right, "IOB2") for left, right in transitions(tags))
+    assert loss_alone == pytest.approx(loss_together, rel=1e-4)
+    for tags in split.sentences(alone, tagger.tags):
+        assert all(is_allowed(left, right, options["scheme"]) for left, right in transitions(tags))
 
 
-def padded(batch: Batch, by: int, padding: int) -> Batch:
-    """The same batch with more padding."""
+@pytest.mark.parametrize("without", [None, "forms", "characters", "casing", "document"])
+def test_each_input_has_an_effect_that_goes_with_it(without: str | None) -> None:
+    options = FULL | ({without: 0} if without else {})
+    tagger, split = make_tagger(options), make_split([4, 7])
+    sentences = torch.tensor([0, 1])
+    emissions = tagger(split.batch(sentences))
+    for name, field in (("forms", "forms"), ("characters", "characters"), ("casing", "casings")):
+        changed = dict(vars(split))
+        changed[field] = (changed[field] + 1) % (CHARACTERS if field == "characters" else 9)
+        other = tagger(Split(**changed).batch(sentences))
+        assert torch.equal(emissions, other) == (name == without)
+    changed = vars(split) | {"elsewhere": ~split.elsewhere}
+    other = tagger(Split(**changed).batch(sentences))
+    assert torch.equal(emissions, other) == (without == "document")
 
-    def pad(tensor: torch.Tensor, value: int) -> torch.Tensor:
-        return torch.nn.functional.pad(tensor, (0, by), value=value)
 
-    mask = pad(batch.mask, 0)
-    return Batch(
-        pad(batch.words, padding), pad(batch.tags, -1), batch.lengths, mask, batch.positions
+def test_the_width_of_the_padding_of_characters_changes_nothing() -> None:
+    tagger, split = make_tagger(FULL), make_split([4, 7])
+    wide = dict(vars(split))
+    wide["characters"] = torch.nn.functional.pad(split.characters, (0, 9))
+    sentences = torch.tensor([0, 1])
+    torch.testing.assert_close(
+        tagger(split.batch(sentences)), tagger(Split(**wide).batch(sentences))
     )
 
 
-def test_padding_changes_neither_loss_nor_gradient() -> None:
-    tagger, split = make_tagger(), make_split([4, 2, 7])
-    batch = split.batch(torch.tensor([0, 1, 2]), tagger.padding)
-    results = []
-    for some in (batch, padded(batch, 5, tagger.padding)):
-        tagger.zero_grad(set_to_none=True)
-        emissions = tagger(some)
-        loss = tagger.loss(emissions, some.tags[:, : emissions.shape[1]])
-        loss.backward()  # type: ignore[no-untyped-call]
-        results.append((loss.detach(), [p.grad for p in tagger.parameters()]))
-    torch.testing.assert_close(results[0], results[1])
-
-
-def test_emissions_are_log_probabilities_and_the_loss_their_mean_over_tokens() -> None:
-    tagger, split = make_tagger(), make_split([3, 5])
-    batch = split.batch(torch.tensor([0, 1]), tagger.padding)
+@each_model
+def test_the_loss_is_a_mean_over_tokens(options: dict[str, Any]) -> None:
+    tagger, split = make_tagger(options), make_split([3, 5])
+    batch = split.batch(torch.tensor([0, 1]))
+    gold = torch.zeros(8, dtype=torch.int64)
     emissions = tagger(batch)
-    assert emissions.shape == (2, 5, len(TAGS))
-    torch.testing.assert_close(emissions.exp().sum(-1), torch.ones(2, 5))
-    expected = -sum(
-        emissions[row, t, tag]
-        for row in range(2)
-        for t, tag in enumerate(batch.tags[row].tolist())
-        if tag >= 0
-    ) / len(batch.positions)
-    torch.testing.assert_close(tagger.loss(emissions, batch.tags), torch.as_tensor(expected))
+    if options["crf"]:
+        expected = tagger.crf.loss(emissions, gold, batch.packing) / 8
+    else:
+        expected = -emissions.log_softmax(dim=1)[:, 0].mean()
+    torch.testing.assert_close(tagger.loss(emissions, gold, batch), expected)
 
 
-def test_vectors_are_frozen_and_not_stored() -> None:
-    tagger = make_tagger()
+def test_without_a_crf_transitions_are_constraints_alone() -> None:
+    tagger = make_tagger(CLASSROOM)
+    assert not any(parameter.requires_grad for parameter in tagger.crf.parameters())
+
+
+def test_vectors_of_words_are_neither_trained_nor_stored() -> None:
+    tagger = make_tagger(FULL)
     assert "vectors" not in tagger.state_dict()
     assert not tagger.vectors.requires_grad
 
 
-def test_a_saved_model_is_rebuilt_from_its_folder_alone(tmp_path: Path) -> None:
-    tagger, split = make_tagger(layers=2), make_split([4, 9])
+def test_a_token_that_train_has_not_keeps_its_words_vector() -> None:
+    torch.manual_seed(0)
+    tagger = Tagger(torch.randn(WORDS + 2, DIMENSION), tags=["O"], **FULL)
+    assert tagger.forms is not None
+    assert not tagger.forms.weight.any(), "all start there"
+
+
+@each_model
+def test_a_saved_model_is_rebuilt_from_its_folder_alone(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    tagger, split = make_tagger(options), make_split([4, 9])
     for name in ("one", "another"):
         tagger.save(tmp_path / name)
     for file in (tmp_path / "one").iterdir():
@@ -106,11 +148,11 @@ def test_a_saved_model_is_rebuilt_from_its_folder_alone(tmp_path: Path) -> None:
     again = Tagger.load(tmp_path / "one", tagger.vectors)
     assert torch.equal(again.tag(split)[0], tagger.tag(split)[0])
     config = json.loads((tmp_path / "one" / CONFIG).read_text())
-    assert config["tags"] == TAGS
+    assert config["tags"] == tagger.tags
     assert config["hidden"] == 5
 
 
 def test_other_vectors_are_refused(tmp_path: Path) -> None:
-    make_tagger().save(tmp_path / "model")
+    make_tagger(FULL).save(tmp_path / "model")
     with pytest.raises(InputError, match=r"config.json: .* 30 vectors of 6 dimensions, not 9 of 6"):
         Tagger.load(tmp_path / "model", torch.zeros(11, DIMENSION))

@@ -3,18 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.split import IGNORED, Split, batches
+from tagger.split import Split, batches
 
 
 def make(lengths: list[int]) -> Split:
+    """A split whose tokens are of 7 types; every tensor tells which."""
     tokens = sum(lengths)
+    types = torch.arange(7, dtype=torch.int32)
     return Split(
-        words=torch.arange(tokens, dtype=torch.int32),
+        types=torch.arange(tokens, dtype=torch.int32) * 3 % 7,
+        words=types + 10,
+        forms=types + 20,
+        casings=types + 30,
+        characters=types[:, None] + torch.arange(4, dtype=torch.int32),
+        elsewhere=(torch.arange(tokens)[:, None] >> torch.arange(7)) % 2 == 1,
         tags=torch.arange(tokens, dtype=torch.int32) % 5,
         offsets=torch.tensor([0, *np.cumsum(lengths)]),
         documents=torch.zeros(len(lengths), dtype=torch.int32),
@@ -30,16 +36,23 @@ def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int)
     seen = []
     for sentences in batches(split.lengths, size, np.random.default_rng(seed)):
         assert 1 <= len(sentences) <= size
-        batch = split.batch(sentences, padding=-7)
-        for row, sentence in enumerate(sentences.tolist()):
-            start, end = split.offsets[sentence : sentence + 2].tolist()
-            words = batch.words[row].tolist()
-            padding = len(words) - (end - start)
-            assert words == list(range(start, end)) + [-7] * padding
-            expected = [word % 5 for word in range(start, end)] + [IGNORED] * padding
-            assert batch.tags[row].tolist() == expected
-        assert torch.equal(batch.words[batch.mask].long(), batch.positions)
-        seen += batch.positions.tolist()
+        batch = split.batch(sentences)
+        expected = [
+            position
+            for sentence in sentences.tolist()
+            for position in range(*split.offsets[sentence : sentence + 2].tolist())
+        ]
+        assert batch.positions.tolist() == expected
+        types = split.types[batch.positions]
+        assert torch.equal(batch.words[batch.types], types + 10)
+        assert torch.equal(batch.forms[batch.types], types + 20)
+        assert torch.equal(batch.casings[batch.types], types + 30)
+        assert torch.equal(batch.characters[batch.types][:, 0], types)
+        assert torch.equal(batch.elsewhere, split.elsewhere[batch.positions])
+        assert len(batch.words) == len(set(types.tolist())), "each type once"
+        ends = torch.tensor([lengths[i] for i in sentences.tolist()]).cumsum(0)
+        assert batch.packing.last.tolist() == (ends - 1).tolist()
+        seen += expected
     assert sorted(seen) == list(range(sum(lengths)))
 
 
@@ -77,9 +90,3 @@ def test_a_split_reads_what_it_wrote_and_writes_the_same_bytes(tmp_path: Path) -
 def test_tags_by_sentence() -> None:
     split = make([2, 1])
     assert split.sentences(torch.tensor([1, 0, 1]), ["O", "B-X"]) == [["B-X", "O"], ["B-X"]]
-
-
-def test_no_sentence_is_padded_much_on_lengths_like_the_corpus() -> None:
-    lengths = torch.from_numpy(np.random.default_rng(0).geometric(1 / 14.5, 14_000).clip(1, 113))
-    padded = sum(int(lengths[b].max()) * len(b) for b in batches(lengths, 32))
-    assert padded == pytest.approx(int(lengths.sum()), rel=0.02)

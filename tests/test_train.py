@@ -15,8 +15,29 @@ from tagger.stage import InputError
 from tests.conftest import Data
 
 SMALL: dict[str, Any] = {
-    "hidden": 16, "layers": 1, "dropout": 0.25, "learning_rate": 0.002, "batch_size": 32,
-    "epochs": 2, "patience": 5, "clip": 5.0, "seed": 1, "threads": 1, "device": "auto",
+    "scheme": "BIOES",
+    "finetune": True,
+    "characters": "cnn",
+    "filters": 8,
+    "casing": True,
+    "document": True,
+    "crf": True,
+    "hidden": 16,
+    "layers": 1,
+    "dropout": 0.25,
+    "learning_rate": 0.002,
+    "decay": True,
+    "batch_size": 32,
+    "epochs": 2,
+    "patience": 5,
+    "clip": 5.0,
+    "seed": 1,
+    "threads": 1,
+    "device": "auto",
+}
+CLASSROOM = {
+    "scheme": "IOB2", "finetune": False, "characters": "none", "casing": False, "document": False,
+    "crf": False, "decay": False,
 }  # fmt: skip
 
 
@@ -32,11 +53,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.mark.parametrize("options", [{}, CLASSROOM], ids=["full", "classroom"])
 def test_the_same_seed_gives_the_same_bytes_and_another_others(
-    sample: Data, tmp_path: Path
+    sample: Data, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
-        run_train(sample, tmp_path / name, seed=seed)
+        run_train(sample, tmp_path / name, seed=seed, **options)
     one, again, other = (contents(tmp_path / name) for name in ("one", "again", "other"))
     assert one == again
     assert set(one) == {"curve.csv", "model/config.json", "model/weights.safetensors"}
@@ -62,8 +84,10 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "changes",
     [
-        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0}, {"learning_rate": 0.003},
-        {"batch_size": 1000}, {"clip": 0.001}, {"seed": 2},
+        {"scheme": "IOB2"}, {"finetune": False}, {"characters": "none"}, {"filters": 9},
+        {"casing": False}, {"document": False}, {"crf": False}, {"decay": False},
+        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0},
+        {"learning_rate": 0.003}, {"batch_size": 1000}, {"clip": 0.0001}, {"seed": 2},
     ],
 )  # fmt: skip
 def test_what_shapes_training_has_an_effect(
@@ -71,7 +95,7 @@ def test_what_shapes_training_has_an_effect(
 ) -> None:
     _, usual = run_train(sample, tmp_path / "usual", epochs=1)
     _, changed = run_train(sample, tmp_path / "changed", epochs=1, **changes)
-    assert usual["train_loss"][0] != changed["train_loss"][0]
+    assert usual["validation_loss"][0] != changed["validation_loss"][0]
 
 
 def test_a_loss_that_is_not_finite_names_the_learning_rate(sample: Data, tmp_path: Path) -> None:
