@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
 
 from tagger.crf import CRF
-from tagger.lstm import BiLSTM
 from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
 from tagger.vocabulary import CASINGS, ELSEWHERE
@@ -96,7 +96,9 @@ class Tagger(nn.Module):
         if document:
             size += ELSEWHERE
         sizes = [size] + [2 * hidden] * layers
-        self.lstms = nn.ModuleList(BiLSTM(size, hidden) for size in sizes[:-1])
+        # Layer by layer: the dropout between the layers of one nn.LSTM is cuDNN's own, with random
+        # numbers that are not the seed's alone.
+        self.lstms = nn.ModuleList(nn.LSTM(n, hidden, bidirectional=True) for n in sizes[:-1])
         self.output = nn.Linear(sizes[-1], len(tags))
         self.crf = CRF(tags, scheme).requires_grad_(crf)
         self.dropout = nn.Dropout(dropout)
@@ -119,8 +121,11 @@ class Tagger(nn.Module):
         states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
         if self.config["document"]:
             states = torch.cat((states, batch.elsewhere.to(states.dtype)), dim=1)
+        order = batch.packing.forward
         for lstm in self.lstms:
-            states = lstm(self.dropout(states), batch.packing)
+            packed = self.dropout(states).index_select(0, order)
+            packed = lstm(PackedSequence(packed, batch.packing.batch_sizes))[0].data
+            states = torch.empty_like(packed).index_copy(0, order, packed)
         emissions: Tensor = self.output(self.dropout(states))
         return emissions
 

@@ -28,6 +28,11 @@ class Packing:
     first: Tensor
     last: Tensor
 
+    @property
+    def batch_sizes(self) -> Tensor:
+        """The number of rows of each step, as PyTorch's PackedSequence has it, [longest] int64."""
+        return torch.tensor(self.steps).diff()
+
     @classmethod
     def of(cls, lengths: Tensor) -> "Packing":
         """The packing of sentences of some lengths ([sentences] int64, each at least 1)."""
