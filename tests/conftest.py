@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,10 @@ MIRROR = ROOT.parent / "shared" / "mirror"  # of the real corpus and vectors, wh
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
-SAMPLE = {"corpus": "sample", "embeddings": "sample"}
-TINY = SAMPLE | {"hidden": 16, "epochs": 4, "learning_rate": 0.02, "threads": 1}  # in a second
+TINY = {  # trains on the sample in a second or two
+    "corpus": "sample", "embeddings": "sample",
+    "hidden": 16, "epochs": 4, "learning_rate": 0.02, "threads": 1,
+}  # fmt: skip
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Clone:
     """A git clone, and how to run commands in it as a new user with no settings would."""
 
     path: Path
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str]
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """Run a command and return what it printed; fail unless it ends with `status`."""
