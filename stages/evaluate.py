@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from tagger.lstm import workers
 from tagger.model import Tagger
 from tagger.scoring import count_confusions, score
 from tagger.split import Split
@@ -34,7 +35,7 @@ def evaluate(
     Those hold a token, its gold tag and its predicted tag a line, as the CoNLL scorer reads them.
     """
     torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(threads)
+    executor = workers(threads)
     tagger = Tagger.load(model, torch.from_numpy(read_vectors(embeddings)))
     names = read_lines(index / TAGS)
     types = types_of(names)
@@ -44,7 +45,8 @@ def evaluate(
         for name in ("validation", "test"):
             split = Split.read(index / f"{name}.safetensors")
             gold = split.sentences(split.tags, names)
-            predicted = [to_iob2(t) for t in split.sentences(tagger.tag(split)[0], tagger.tags)]
+            found = tagger.tag(split, executor=executor)[0]
+            predicted = [to_iob2(some) for some in split.sentences(found, tagger.tags)]
             scores[name] = score(gold, predicted)
             rows += [(name, *row) for row in count_confusions(gold, predicted, types)]
             tokens = pd.read_parquet(corpus / f"{name}.parquet")["tokens"]

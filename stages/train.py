@@ -15,6 +15,7 @@ from seqeval.metrics import f1_score
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
+from tagger.lstm import workers
 from tagger.model import Tagger
 from tagger.split import Split, batches
 from tagger.stage import SPLITS, InputError, run, whole
@@ -56,7 +57,9 @@ def train(
     processor = choose(device)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with one
     torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(threads)
+    # Nothing reads what it has not written, and filling every new tensor takes time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    executor = workers(threads)
     torch.manual_seed(seed)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
@@ -85,7 +88,9 @@ def train(
     ).to(processor)
     sparse = [] if tagger.forms is None else [tagger.forms.weight]
     dense = [p for p in tagger.parameters() if p.requires_grad and all(p is not q for q in sparse)]
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, lr=learning_rate)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Adam(dense, lr=learning_rate, fused=True)
+    ]
     if sparse:
         optimizers.append(torch.optim.SparseAdam(sparse, lr=learning_rate))
     steps = epochs * math.ceil(len(training) / batch_size)
@@ -113,7 +118,7 @@ def train(
             batch = training.batch(sentences)
             target = targets[0][batch.positions].to(processor)
             batch = batch.to(processor)
-            loss = tagger.loss(tagger(batch), target, batch)
+            loss = tagger.loss(tagger(batch, executor), target, batch)
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()
@@ -130,7 +135,7 @@ def train(
                 f"epoch {epoch}; try a smaller one"
             )
 
-        found, validation_loss = tagger.tag(validation, targets[1])
+        found, validation_loss = tagger.tag(validation, targets[1], executor=executor)
         predicted = [to_iob2(some) for some in validation.sentences(found, tags)]
         f1 = float(f1_score(gold, predicted, zero_division=0))
         rows.append((epoch, train_loss, validation_loss, f1))

@@ -6,6 +6,7 @@ switched off it is the classroom's: an LSTM and log-softmax over the tags.
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
 
 from tagger.crf import CRF
+from tagger.lstm import BiLSTM
 from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
 from tagger.vocabulary import CASINGS, ELSEWHERE
@@ -87,8 +88,9 @@ class Tagger(nn.Module):
             self.forms = nn.Embedding(forms + 1, size, sparse=True)
             nn.init.zeros_(self.forms.weight)
         if characters:
-            self.characters = nn.Embedding(characters + 2, CHARACTER_SIZE, padding_idx=0)
-            self.filters = nn.Conv1d(CHARACTER_SIZE, filters, KERNEL, padding=KERNEL // 2)
+            # 0 is what stands beyond both ends of a token, 1 an unknown character.
+            self.characters = nn.Embedding(characters + 2, CHARACTER_SIZE)
+            self.filters = nn.Linear(KERNEL * CHARACTER_SIZE, filters)
             size += filters
         if casing:
             self.casings = nn.Embedding(CASINGS, CASING_SIZE)
@@ -96,38 +98,64 @@ class Tagger(nn.Module):
         if document:
             size += ELSEWHERE
         sizes = [size] + [2 * hidden] * layers
-        # Layer by layer: the dropout between the layers of one nn.LSTM is cuDNN's own, with random
-        # numbers that are not the seed's alone.
-        self.lstms = nn.ModuleList(nn.LSTM(n, hidden, bidirectional=True) for n in sizes[:-1])
+        self.lstms = nn.ModuleList(BiLSTM(n, hidden) for n in sizes[:-1])
         self.output = nn.Linear(sizes[-1], len(tags))
         self.crf = CRF(tags, scheme).requires_grad_(crf)
-        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """The score of each tag at each token of a batch, [tokens, tags]."""
+    def forward(self, batch: Batch, executor: Executor | None = None) -> Tensor:
+        """The score of each tag at each token of a batch, [tokens, tags].
+
+        An executor of `workers` trains the directions of the LSTM side by side.
+        """
         # By type, since most types of a batch come more than once: [types, size]
         types = F.embedding(batch.words, self.vectors)
         if self.forms is not None:
             types = types + self.forms(batch.forms)
         parts = [types]
         if self.characters is not None:
-            is_padding = (batch.characters == 0)[:, None]
-            # [types, character size, longest] to [types, filters, longest]
-            filtered = self.filters(self.characters(batch.characters).transpose(1, 2))
-            # The largest of the token's own characters, however wide the padding
-            parts.append(filtered.masked_fill(is_padding, -torch.inf).amax(dim=2))
+            parts.append(self.read_characters(batch))
         if self.casings is not None:
             parts.append(self.casings(batch.casings))
         states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
         if self.config["document"]:
             states = torch.cat((states, batch.elsewhere.to(states.dtype)), dim=1)
-        order = batch.packing.forward
         for lstm in self.lstms:
-            packed = self.dropout(states).index_select(0, order)
-            packed = lstm(PackedSequence(packed, batch.packing.batch_sizes))[0].data
-            states = torch.empty_like(packed).index_copy(0, order, packed)
-        emissions: Tensor = self.output(self.dropout(states))
+            states = lstm(self.drop(states, batch), batch.packing, executor)
+        emissions: Tensor = self.output(self.drop(states, batch))
         return emissions
+
+    def read_characters(self, batch: Batch) -> Tensor:
+        """A convolution over the characters of each type, and the largest value of each filter.
+
+        Its padding is not read. Returns [types, filters].
+        """
+        assert self.characters is not None
+        is_character = batch.characters > 0
+        # Each character of each type with its neighbours, 0 for none: [characters, KERNEL]
+        windows = F.pad(batch.characters, (KERNEL // 2, KERNEL // 2)).unfold(1, KERNEL, 1)
+        windows = windows[is_character]
+        # What a filter makes of a window is a sum over its places, of products that depend on
+        # the character there alone: few characters are multiplied, not many windows.
+        weights = self.filters.weight.unflatten(1, (KERNEL, CHARACTER_SIZE))
+        products = torch.einsum("ce,fke->kcf", self.characters.weight, weights)
+        filtered = self.filters.bias.expand(len(windows), -1)  # [characters, filters]
+        for place, product in zip(windows.unbind(1), products, strict=True):
+            filtered = filtered + F.embedding(place, product)
+        lengths = is_character.sum(dim=1)
+        return torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True)
+
+    def drop(self, states: Tensor, batch: Batch) -> Tensor:
+        """In training, the states ([tokens, size]) without those that are dropped at random.
+
+        What is dropped is dropped from every token of a sentence (Gal & Ghahramani, NeurIPS 2016).
+        Drawn on the CPU, it is the same on every device.
+        """
+        dropout = self.config["dropout"]
+        if not self.training or dropout == 0:
+            return states
+        kept = torch.rand(len(batch.packing.first), states.shape[1]) >= dropout
+        scale: Tensor = kept.to(states) / (1 - dropout)
+        return states * scale[batch.packing.sentences]
 
     def loss(self, emissions: Tensor, tags: Tensor, batch: Batch) -> Tensor:
         """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
@@ -135,9 +163,12 @@ class Tagger(nn.Module):
             return self.crf.loss(emissions, tags, batch.packing) / len(tags)
         return F.cross_entropy(emissions, tags)
 
-    @torch.no_grad()
     def tag(
-        self, split: Split, gold: Tensor | None = None, batch_size: int = 128
+        self,
+        split: Split,
+        gold: Tensor | None = None,
+        batch_size: int = 64,
+        executor: Executor | None = None,
     ) -> tuple[Tensor, float]:
         """The best allowed tags of a split's tokens, and the mean loss of the gold ones.
 
@@ -145,6 +176,7 @@ class Tagger(nn.Module):
             split: the sentences
             gold: ids of the tagger's own tags, [tokens] int64; without, the loss is 0
             batch_size: sentences at a time; it does not change the tags
+            executor: of `workers`, to tag several batches at a time
 
         Returns:
             tag ids in the split's order, [tokens] int64 on the CPU; the loss over all tokens
@@ -152,16 +184,20 @@ class Tagger(nn.Module):
         self.eval()
         device = self.vectors.device
         tags = torch.empty(len(split.types), dtype=torch.int64)
-        total = 0.0
-        for sentences in batches(split.lengths, batch_size):
+
+        @torch.no_grad()  # here, since it is a thread's own setting
+        def tag(sentences: Tensor) -> float:
             batch = split.batch(sentences).to(device)
             emissions = self(batch)
             positions = batch.positions.cpu()
             tags[positions] = self.crf.decode(emissions, batch.packing).cpu()
-            if gold is not None:
-                loss = self.loss(emissions, gold[positions].to(device), batch)
-                total += loss.item() * len(positions)
-        return tags, total / len(tags)
+            if gold is None:
+                return 0.0
+            loss = self.loss(emissions, gold[positions].to(device), batch)
+            return loss.item() * len(positions)
+
+        every = map if executor is None else executor.map
+        return tags, sum(every(tag, batches(split.lengths, batch_size))) / len(tags)
 
     def save(self, folder: Path) -> None:
         """Write the weights, and the configuration that rebuilds the model, to a new folder."""

@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
-from tagger.model import CONFIG, Tagger
+from tagger.lstm import workers
+from tagger.model import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
 from tagger.split import Split
 from tagger.stage import InputError
 from tagger.tags import is_allowed, tag_set, transitions
@@ -103,6 +105,56 @@ def test_the_width_of_the_padding_of_characters_changes_nothing() -> None:
     torch.testing.assert_close(
         tagger(split.batch(sentences)), tagger(Split(**wide).batch(sentences))
     )
+
+
+def test_characters_are_read_as_by_a_convolution() -> None:
+    tagger, split = make_tagger(FULL), make_split([9])
+    assert tagger.characters is not None
+    batch = split.batch(torch.tensor([0]))
+    width = tagger.filters.out_features
+    with torch.no_grad():
+        weights = tagger.filters.weight.view(width, KERNEL, CHARACTER_SIZE).transpose(1, 2)
+        expected = []
+        for ids in split.characters[split.types.long()]:
+            word = tagger.characters.weight[[0, *ids[ids > 0].tolist(), 0]].T
+            filtered = F.conv1d(word, weights, tagger.filters.bias)
+            expected.append(filtered.amax(dim=1))
+        found = tagger.read_characters(batch)[batch.types]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_dropout_drops_a_value_from_all_of_a_sentence_and_scales_the_rest() -> None:
+    tagger, split = make_tagger(FULL | {"dropout": 0.25}), make_split([400, 300])
+    batch = split.batch(torch.tensor([0, 1]))
+    states = torch.ones(700, 5000)
+    assert torch.equal(tagger.drop(states, batch), states), "not when it tags"
+    dropped = tagger.train().drop(states, batch)
+    for sentence in dropped.split([400, 300]):
+        assert (sentence == sentence[0]).all()
+        assert set(sentence[0].tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+        assert sentence[0].mean().item() == pytest.approx(1, abs=0.05)
+    assert not torch.equal(dropped[0], dropped[-1]), "each sentence has its own"
+
+
+def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
+    tagger, split = make_tagger(FULL), make_split([5, 9, 2, 9, 30, 7])
+    gold = torch.zeros(62, dtype=torch.int64)
+    tags, losses, gradients = [], [], []
+    for executor in (workers(1), workers(2)):
+        found, loss = tagger.tag(split, gold, batch_size=2, executor=executor)
+        tags.append(found)
+        losses.append(loss)
+        torch.manual_seed(0)
+        batch = split.batch(torch.arange(6))
+        tagger.train().zero_grad()
+        tagger.loss(tagger(batch, executor), gold, batch).backward()
+        gradients.append([p.grad for p in tagger.parameters()])
+    assert torch.equal(*tags)
+    assert losses[0] == losses[1]
+    for one, two in zip(*gradients, strict=True):
+        assert one is not None
+        assert two is not None
+        assert torch.equal(one.to_dense(), two.to_dense())
 
 
 @each_model

@@ -15,7 +15,7 @@ def test_a_packing_is_that_of_pytorch(lengths: list[int]) -> None:
     packing = Packing.of(torch.tensor(lengths))
     tokens = torch.arange(sum(lengths))
     theirs = pack_sequence(list(tokens.split(lengths)), enforce_sorted=False)
-    assert torch.equal(packing.batch_sizes, theirs.batch_sizes)
+    assert torch.equal(torch.tensor(packing.steps).diff(), theirs.batch_sizes)
     sizes = sorted(packing.forward.tolist())
     assert sizes == tokens.tolist()
     steps = zip(
@@ -45,3 +45,21 @@ def test_a_packing_orders_every_token_once_in_each_direction(lengths: list[int])
         assert from_end == [
             int(z) - step for z, n in zip(packing.last, lengths, strict=True) if n > step
         ]
+
+
+@given(lengths_of_sentences)
+def test_the_cells_of_the_grid_are_those_of_pytorchs_padding(lengths: list[int]) -> None:
+    packing = Packing.of(torch.tensor(lengths))
+    tokens = torch.arange(sum(lengths))
+    longest, sentences = packing.shape
+    for order, direction in ((packing.forward, 1), (packing.backward, -1)):
+        grid = torch.full((longest * sentences,), -1).index_copy(0, packing.cells, tokens[order])
+        columns = [column[column >= 0] for column in grid.view(longest, sentences).T]
+        expected = [tuple(sentence.tolist()[::direction]) for sentence in tokens.split(lengths)]
+        assert sorted(tuple(column.tolist()) for column in columns) == sorted(expected)
+
+
+@given(lengths_of_sentences)
+def test_each_token_knows_its_sentence(lengths: list[int]) -> None:
+    expected = [i for i, length in enumerate(lengths) for _ in range(length)]
+    assert Packing.of(torch.tensor(lengths)).sentences.tolist() == expected

@@ -1,0 +1,82 @@
+"""The layer is PyTorch's bidirectional LSTM, on any number of threads."""
+
+from concurrent.futures import Executor
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
+
+from tagger.lstm import BiLSTM, workers
+from tagger.packing import Packing
+
+SIZE, HIDDEN = 4, 3
+
+
+def make_layer() -> BiLSTM:
+    torch.manual_seed(0)
+    return BiLSTM(SIZE, HIDDEN).double()
+
+
+def call(layer: BiLSTM, lengths: list[int], executor: Executor | None) -> tuple[Tensor, ...]:
+    """The layer's states, and the gradients of all that they depend on."""
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(sum(lengths), SIZE, dtype=torch.float64, generator=generator)
+    states.requires_grad_()
+    output = layer(states, Packing.of(torch.tensor(lengths)), executor)
+    loss = (output * torch.arange(output.numel()).view_as(output)).sum()
+    return output, *torch.autograd.grad(loss, (states, *layer.parameters()))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_states_and_gradients_are_those_of_pytorchs_packed_lstm(lengths: list[int]) -> None:
+    layer = make_layer()
+    theirs = nn.LSTM(SIZE, HIDDEN, bidirectional=True).double()
+    for mine, suffix in zip(layer.directions, ("", "_reverse"), strict=True):
+        for name, weights in mine.named_parameters():
+            getattr(theirs, name + suffix).data.copy_(weights)
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(sum(lengths), SIZE, dtype=torch.float64, generator=generator)
+    states.requires_grad_()
+    packed = pack_sequence(list(states.split(lengths)), enforce_sorted=False)
+    expected = torch.cat(unpack_sequence(theirs(packed)[0]))
+    loss = (expected * torch.arange(expected.numel()).view_as(expected)).sum()
+    gradients = torch.autograd.grad(loss, (states, *theirs.parameters()))
+    for found, wanted in zip(call(layer, lengths, None), (expected, *gradients), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_two_threads_give_the_bits_of_one(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer, lengths = BiLSTM(40, 64).to(dtype), [17] * 30 + [16, 5]
+    states = torch.randn(sum(lengths), 40, dtype=dtype, requires_grad=True)
+    packing = Packing.of(torch.tensor(lengths))
+    results = []
+    for executor in (workers(1), workers(2)):
+        output = layer(states, packing, executor)
+        results.append((output, *torch.autograd.grad(output.sin().sum(), [*layer.parameters()])))
+    for one, two in zip(*results, strict=True):
+        assert torch.equal(one, two)
+
+
+def test_an_error_in_a_thread_reaches_the_caller() -> None:
+    layer = make_layer()
+    packing = Packing.of(torch.tensor([2]))
+    with pytest.raises(RuntimeError, match="size"):
+        layer(torch.zeros(2, SIZE + 1, dtype=torch.float64), packing, workers(2))
+
+
+@pytest.mark.parametrize(("threads", "shared"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4)])
+def test_up_to_three_threads_no_operation_is_shared(threads: int, shared: int) -> None:
+    try:
+        executor = workers(threads)
+        assert torch.get_num_threads() == shared
+        assert (executor is None) == (threads == 1)
+        if executor is not None:
+            assert set(executor.map(lambda _: torch.get_num_threads(), range(9))) == {shared}
+    finally:
+        torch.set_num_threads(1)
