@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
+from tagger.document import elsewhere, names
 from tagger.split import Split
 from tagger.stage import SPLITS, run, whole
 from tagger.vocabulary import (
@@ -26,7 +27,6 @@ from tagger.vocabulary import (
     Vocabulary,
     casing,
     characters,
-    elsewhere,
     read_lines,
     write_lines,
 )
@@ -69,6 +69,9 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
                         for sentence in elsewhere(list(sentences))
                         for truths in sentence
                     ]
+                ),
+                names=torch.tensor(
+                    names(list(table["tokens"]), list(table["document"])), dtype=torch.int32
                 ),
                 tags=torch.tensor(table["ner_tags"].explode().to_list(), dtype=torch.int32),
                 offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),

@@ -102,6 +102,7 @@ def train(
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
+    context = tagger.context(training)
     rows = []
     best_f1, best_epoch, best_weights = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
@@ -115,7 +116,7 @@ def train(
             leave=False,
             disable=None,
         ):
-            batch = training.batch(sentences)
+            batch = training.batch(sentences, context)
             target = targets[0][batch.positions].to(processor)
             batch = batch.to(processor)
             loss = tagger.loss(tagger(batch, executor), target, batch)

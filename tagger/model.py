@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagger.crf import CRF
+from tagger.document import context, size_of_context
 from tagger.lstm import BiLSTM
 from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
-from tagger.vocabulary import CASINGS, ELSEWHERE
+from tagger.vocabulary import CASINGS
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # in the folder of a model
 
@@ -41,7 +42,7 @@ class Tagger(nn.Module):
             Zadrozny, ICML 2014)
         filters: of that convolution
         casing: whether the casing of a token is an input
-        document: whether how a token is written elsewhere in its document is an input
+        document: whether what its document tells of a token is an input
         crf: whether transitions are learned and sequences trained as a whole, or each token alone
         hidden: size of the LSTM's state in each direction
         layers: of the LSTM
@@ -96,7 +97,7 @@ class Tagger(nn.Module):
             self.casings = nn.Embedding(CASINGS, CASING_SIZE)
             size += CASING_SIZE
         if document:
-            size += ELSEWHERE
+            size += size_of_context(vectors.shape[1])
         sizes = [size] + [2 * hidden] * layers
         self.lstms = nn.ModuleList(BiLSTM(n, hidden) for n in sizes[:-1])
         self.output = nn.Linear(sizes[-1], len(tags))
@@ -118,7 +119,7 @@ class Tagger(nn.Module):
             parts.append(self.casings(batch.casings))
         states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
         if self.config["document"]:
-            states = torch.cat((states, batch.elsewhere.to(states.dtype)), dim=1)
+            states = torch.cat((states, batch.context), dim=1)
         for lstm in self.lstms:
             states = lstm(self.drop(states, batch), batch.packing, executor)
         emissions: Tensor = self.output(self.drop(states, batch))
@@ -157,6 +158,12 @@ class Tagger(nn.Module):
         scale: Tensor = kept.to(states) / (1 - dropout)
         return states * scale[batch.packing.sentences]
 
+    def context(self, split: Split) -> Tensor:
+        """What the documents of a split tell of its tokens, if that is an input; on the CPU."""
+        if self.config["document"]:
+            return context(split, self.vectors.cpu())
+        return torch.empty(len(split.types), 0)
+
     def loss(self, emissions: Tensor, tags: Tensor, batch: Batch) -> Tensor:
         """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
         if self.config["crf"]:
@@ -184,10 +191,11 @@ class Tagger(nn.Module):
         self.eval()
         device = self.vectors.device
         tags = torch.empty(len(split.types), dtype=torch.int64)
+        of_tokens = self.context(split)
 
         @torch.no_grad()  # here, since it is a thread's own setting
         def tag(sentences: Tensor) -> float:
-            batch = split.batch(sentences).to(device)
+            batch = split.batch(sentences, of_tokens).to(device)
             emissions = self(batch)
             positions = batch.positions.cpu()
             tags[positions] = self.crf.decode(emissions, batch.packing).cpu()

@@ -23,6 +23,7 @@ class Split:
     casings: the casing of each type, [types] int32
     characters: the character ids of each type, padded, [types, longest] int32
     elsewhere: how each token is written elsewhere in its document, [tokens, ELSEWHERE] bool
+    names: the name that each token mentions, alike within a document, 0 for none, [tokens] int32
     tags: tag ids, [tokens] int32
     offsets: sentence i is tokens offsets[i] to offsets[i + 1], [sentences + 1] int64
     documents: the document that each sentence belongs to, [sentences] int32
@@ -34,6 +35,7 @@ class Split:
     casings: Tensor
     characters: Tensor
     elsewhere: Tensor
+    names: Tensor
     tags: Tensor
     offsets: Tensor
     documents: Tensor
@@ -56,8 +58,8 @@ class Split:
         """The number of tokens of each sentence, [sentences] int64."""
         return self.offsets.diff()
 
-    def batch(self, sentences: Tensor) -> "Batch":
-        """Some sentences ([batch] int64) for the tagger."""
+    def batch(self, sentences: Tensor, context: Tensor) -> "Batch":
+        """Some sentences ([batch] int64) for the tagger, with the context of the split's tokens."""
         lengths = self.lengths[sentences]
         ends = lengths.cumsum(0)
         shift = self.offsets[sentences] - (ends - lengths)  # from the batch's tokens to the split's
@@ -70,7 +72,7 @@ class Split:
             forms=self.forms[types],
             casings=self.casings[types],
             characters=self.characters[types],
-            elsewhere=self.elsewhere[positions],
+            context=context[positions],
             packing=Packing.of(lengths),
         )
 
@@ -87,7 +89,7 @@ class Batch:
     positions: where in the split the tokens stand, [tokens] int64
     types: the type of each token, a row of the next four, [tokens] int64
     words, forms, casings, characters: of the batch's types, as in Split
-    elsewhere: of its tokens, as in Split
+    context: what their documents tell of its tokens, [tokens, size]
     packing: how the tokens are packed
     """
 
@@ -97,7 +99,7 @@ class Batch:
     forms: Tensor
     casings: Tensor
     characters: Tensor
-    elsewhere: Tensor
+    context: Tensor
     packing: Packing
 
     def to(self, device: torch.device) -> "Batch":

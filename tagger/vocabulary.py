@@ -1,6 +1,5 @@
 """Words and their ids: rows of the word vectors, then one for unknown words and one for padding."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -81,50 +80,6 @@ def casing(token: str) -> int:
 
 
 CASINGS = 9
-
-
-def elsewhere(sentences: Sequence[Sequence[str]]) -> list[list[list[bool]]]:
-    """How each token of a document is written elsewhere in it, by sentence: ELSEWHERE truths each.
-
-    Whether the same word, in any casing, comes again: in lower case; capitalised inside a sentence;
-    capitalised where any word would be; in capitals, in a line of capitals and in another; or
-    otherwise. Last, whether the token stands in a line of capitals itself. A name at the start of
-    a sentence or in a headline is told by its mentions elsewhere (Chieu & Ng, CoNLL 2003).
-    """
-    kinds: list[list[int]] = []
-    counts: Counter[tuple[str, int]] = Counter()
-    for tokens in sentences:
-        in_capitals = is_in_capitals(tokens)
-        kinds.append([_kind(token, i == 0, in_capitals) for i, token in enumerate(tokens)])
-        counts.update((token.lower(), kind) for token, kind in zip(tokens, kinds[-1], strict=True))
-    return [
-        [
-            [counts[token.lower(), k] > (k == kind) for k in range(ELSEWHERE - 1)]
-            + [is_in_capitals(tokens)]
-            for token, kind in zip(tokens, some, strict=True)
-        ]
-        for tokens, some in zip(sentences, kinds, strict=True)
-    ]
-
-
-ELSEWHERE = 7
-
-
-def is_in_capitals(tokens: Sequence[str]) -> bool:
-    """Whether a sentence has letters, and none in lower case."""
-    text = " ".join(tokens)
-    return text.isupper()
-
-
-def _kind(token: str, is_first: bool, in_capitals: bool) -> int:
-    """Which of the first six truths of `elsewhere` a token makes true of the others."""
-    if token.islower():
-        return 0
-    if token.isupper() and len(token) > 1:
-        return 3 if in_capitals else 4
-    if token[:1].isupper():
-        return 2 if is_first or in_capitals else 1
-    return 5
 
 
 LONGEST = 24  # characters of a token that the tagger reads: of a longer one both ends

@@ -28,6 +28,8 @@ def test_ids_lead_back_to_the_corpus(sample: Data, split: str) -> None:
         assert found == expected
         assert stored.tags[start:end].tolist() == list(row["ner_tags"])
         assert stored.documents[i] == row["document"]
+        names = stored.names[start:end].tolist()
+        assert [name > 0 for name in names] == [t.lower() != t for t in row["tokens"]]
 
 
 def test_the_shuffled_sample_has_the_ids_it_always_had(sample: Data, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from tagger.document import ELSEWHERE
 from tagger.lstm import workers
 from tagger.model import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
-from tagger.split import Split
+from tagger.split import Batch, Split
 from tagger.stage import InputError
 from tagger.tags import is_allowed, tag_set, transitions
-from tagger.vocabulary import CASINGS, ELSEWHERE, LONGEST
+from tagger.vocabulary import CASINGS, LONGEST
 
 WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
 FULL: dict[str, Any] = {
@@ -55,10 +56,16 @@ def make_split(lengths: list[int], seed: int = 0) -> Split:
         casings=some(CASINGS, types),
         characters=characters,
         elsewhere=some(2, tokens, ELSEWHERE).bool(),
+        names=some(4, tokens),
         tags=some(5, tokens),
         offsets=torch.tensor([0, *lengths]).cumsum(0),
         documents=torch.zeros(len(lengths), dtype=torch.int32),
     )
+
+
+def batch_of(tagger: Tagger, split: Split) -> Batch:
+    """All sentences of a split, in its order."""
+    return split.batch(torch.arange(len(split)), tagger.context(split))
 
 
 @each_model
@@ -85,15 +92,14 @@ def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
 def test_each_input_has_an_effect_that_goes_with_it(without: str | None) -> None:
     options = FULL | ({without: 0} if without else {})
     tagger, split = make_tagger(options), make_split([4, 7])
-    sentences = torch.tensor([0, 1])
-    emissions = tagger(split.batch(sentences))
+    emissions = tagger(batch_of(tagger, split))
     for name, field in (("forms", "forms"), ("characters", "characters"), ("casing", "casings")):
         changed = dict(vars(split))
         changed[field] = (changed[field] + 1) % (CHARACTERS if field == "characters" else 9)
-        other = tagger(Split(**changed).batch(sentences))
+        other = tagger(batch_of(tagger, Split(**changed)))
         assert torch.equal(emissions, other) == (name == without)
     changed = vars(split) | {"elsewhere": ~split.elsewhere}
-    other = tagger(Split(**changed).batch(sentences))
+    other = tagger(batch_of(tagger, Split(**changed)))
     assert torch.equal(emissions, other) == (without == "document")
 
 
@@ -101,16 +107,15 @@ def test_the_width_of_the_padding_of_characters_changes_nothing() -> None:
     tagger, split = make_tagger(FULL), make_split([4, 7])
     wide = dict(vars(split))
     wide["characters"] = torch.nn.functional.pad(split.characters, (0, 9))
-    sentences = torch.tensor([0, 1])
     torch.testing.assert_close(
-        tagger(split.batch(sentences)), tagger(Split(**wide).batch(sentences))
+        tagger(batch_of(tagger, split)), tagger(batch_of(tagger, Split(**wide)))
     )
 
 
 def test_characters_are_read_as_by_a_convolution() -> None:
     tagger, split = make_tagger(FULL), make_split([9])
     assert tagger.characters is not None
-    batch = split.batch(torch.tensor([0]))
+    batch = batch_of(tagger, split)
     width = tagger.filters.out_features
     with torch.no_grad():
         weights = tagger.filters.weight.view(width, KERNEL, CHARACTER_SIZE).transpose(1, 2)
@@ -125,7 +130,7 @@ def test_characters_are_read_as_by_a_convolution() -> None:
 
 def test_dropout_drops_a_value_from_all_of_a_sentence_and_scales_the_rest() -> None:
     tagger, split = make_tagger(FULL | {"dropout": 0.25}), make_split([400, 300])
-    batch = split.batch(torch.tensor([0, 1]))
+    batch = batch_of(tagger, split)
     states = torch.ones(700, 5000)
     assert torch.equal(tagger.drop(states, batch), states), "not when it tags"
     dropped = tagger.train().drop(states, batch)
@@ -145,7 +150,7 @@ def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
         tags.append(found)
         losses.append(loss)
         torch.manual_seed(0)
-        batch = split.batch(torch.arange(6))
+        batch = batch_of(tagger, split)
         tagger.train().zero_grad()
         tagger.loss(tagger(batch, executor), gold, batch).backward()
         gradients.append([p.grad for p in tagger.parameters()])
@@ -160,7 +165,7 @@ def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
 @each_model
 def test_the_loss_is_a_mean_over_tokens(options: dict[str, Any]) -> None:
     tagger, split = make_tagger(options), make_split([3, 5])
-    batch = split.batch(torch.tensor([0, 1]))
+    batch = batch_of(tagger, split)
     gold = torch.zeros(8, dtype=torch.int64)
     emissions = tagger(batch)
     if options["crf"]:

@@ -21,6 +21,7 @@ def make(lengths: list[int]) -> Split:
         casings=types + 30,
         characters=types[:, None] + torch.arange(4, dtype=torch.int32),
         elsewhere=(torch.arange(tokens)[:, None] >> torch.arange(7)) % 2 == 1,
+        names=torch.arange(tokens, dtype=torch.int32) % 3,
         tags=torch.arange(tokens, dtype=torch.int32) % 5,
         offsets=torch.tensor([0, *np.cumsum(lengths)]),
         documents=torch.zeros(len(lengths), dtype=torch.int32),
@@ -33,10 +34,11 @@ lengths_of_sentences = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 @given(lengths_of_sentences, st.integers(1, 8), st.integers(0, 9))
 def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int) -> None:
     split = make(lengths)
+    context = torch.rand(sum(lengths), 3)
     seen = []
     for sentences in batches(split.lengths, size, np.random.default_rng(seed)):
         assert 1 <= len(sentences) <= size
-        batch = split.batch(sentences)
+        batch = split.batch(sentences, context)
         expected = [
             position
             for sentence in sentences.tolist()
@@ -48,7 +50,7 @@ def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int)
         assert torch.equal(batch.forms[batch.types], types + 20)
         assert torch.equal(batch.casings[batch.types], types + 30)
         assert torch.equal(batch.characters[batch.types][:, 0], types)
-        assert torch.equal(batch.elsewhere, split.elsewhere[batch.positions])
+        assert torch.equal(batch.context, context[batch.positions])
         assert len(batch.words) == len(set(types.tolist())), "each type once"
         ends = torch.tensor([lengths[i] for i in sentences.tolist()]).cumsum(0)
         assert batch.packing.last.tolist() == (ends - 1).tolist()

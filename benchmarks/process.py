@@ -1,0 +1,69 @@
+"""Stages run as processes of their own, so that their time and memory can be told."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+class Run(NamedTuple):
+    """What a process printed, the seconds that it took, and its peak resident memory in GiB."""
+
+    output: str
+    seconds: float
+    memory: float
+
+
+def run(command: list[str], folder: Path) -> Run:
+    """Run a command in a folder, with this repository's code.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    start = time.perf_counter()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return Run(output, time.perf_counter() - start, usage.ru_maxrss / 2**20)  # KiB on Linux
+
+
+def run_stage(name: str, folder: Path, **changes: object) -> Run:
+    """Run a stage of dvc.yaml in a folder, with some parameters changed.
+
+    What the stage reads and the folder has not is this repository's.
+    """
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    text = yaml.safe_dump(parameters | changes)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    for dep in stage["deps"]:
+        if dep.startswith("data/") and not (folder / dep).exists():
+            (folder / dep).parent.mkdir(parents=True, exist_ok=True)
+            (folder / dep).symlink_to(ROOT / dep)
+    return run([sys.executable, *stage["cmd"].split()[1:]], folder)
+
+
+def machine() -> str:
+    """The processor and the versions that figures were measured with."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    capability = torch.backends.cpu.get_cpu_capability()
+    return (
+        f"{model}, {os.cpu_count()} cores, {capability}; "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
+    )

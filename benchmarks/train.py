@@ -1,0 +1,95 @@
+"""How long an epoch of training takes, and how long its matrix products alone would.
+
+Run as `python -m benchmarks.train` after `dvc repro index`, on an idle machine.
+
+The stage itself trains for two epochs, of which the second counts. The products are those of the
+LSTM, forwards and backwards, at the shapes of the same batches: once with the directions side by
+side, as the stage runs them, and once in turn, on threads that share each product, as PyTorch
+does. Rounds alternate, since machines are noisy, and the quickest counts.
+"""
+
+import re
+import tempfile
+import time
+from concurrent.futures import Executor
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from benchmarks.process import machine, run_stage
+from tagger.lstm import workers
+from tagger.model import WEIGHTS
+from tagger.split import Split, batches
+
+HIDDEN, BATCH_SIZE, ROUNDS = 256, 32, 3
+
+
+def products(shapes: list[tuple[int, int]], size: int, executor: Executor | None) -> float:
+    """The seconds that the products of an epoch take.
+
+    Args:
+        shapes: of each batch, the steps and the sentences
+        size: of the LSTM's input
+        executor: for both directions at a time
+    """
+    inputs, gates = torch.randn(size, 4 * HIDDEN), torch.randn(4 * HIDDEN, HIDDEN)
+
+    def direction(shape: tuple[int, int]) -> None:
+        steps, rows = shape
+        x, h = torch.randn(steps * rows, size), torch.randn(steps, rows, HIDDEN)
+        d = torch.randn(steps, rows, 4 * HIDDEN)  # of the gates
+        x @ inputs
+        for step in range(steps):
+            h[step] @ gates.T
+        for step in range(steps):
+            d[step] @ gates
+        flat = d.flatten(0, 1)
+        flat @ inputs.T
+        x.T @ flat
+        h.flatten(0, 1).T @ flat
+
+    every = map if executor is None else executor.map
+    start = time.perf_counter()
+    for shape in shapes:
+        list(every(direction, (shape, shape)))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    split = Split.read(Path("data/index/train.safetensors"))
+    cut = batches(split.lengths, BATCH_SIZE)
+    shapes = [(int(split.lengths[some].max()), len(some)) for some in cut]
+    rows: dict[str, list[float]] = {}
+    memory = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(ROUNDS):
+            for threads in (1, 2):
+                changes = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
+                run = run_stage("train", Path(folder), threads=threads, **changes)
+                speed = re.findall(r"([\d,]+) tokens/s", run.output)[1]
+                seconds = len(split.types) / int(speed.replace(",", ""))
+                rows.setdefault(f"an epoch, threads: {threads}", []).append(seconds)
+                memory = max(memory, run.memory)
+            weights = load_file(Path(folder, "data/model", WEIGHTS))
+            size = weights["lstms.0.directions.0.weight_ih_l0"].shape[1]
+            executor = workers(2)
+            name = "its products alone, two threads side by side"
+            rows.setdefault(name, []).append(products(shapes, size, executor))
+            torch.set_num_threads(2)
+            name = "its products alone, two threads that share each"
+            rows.setdefault(name, []).append(products(shapes, size, None))
+    print(machine())
+    print(f"hidden {HIDDEN}, batches of {BATCH_SIZE}, the quickest of {ROUNDS} rounds\n")
+    best = {name: min(seconds) for name, seconds in rows.items()}
+    epoch = best["an epoch, threads: 2"]
+    for name, seconds in best.items():
+        print(
+            f"{name:50} {seconds:6.1f} s   an epoch on two threads is {epoch / seconds:4.2f} times"
+        )
+    print(f"\npeak resident memory of the stage: {memory:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What a document tells of a token, against a slow reading of its words."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagger.document import (
+    ELSEWHERE,
+    PLACES,
+    context,
+    elsewhere,
+    is_in_capitals,
+    names,
+    size_of_context,
+)
+from tagger.split import Split
+
+words = st.sampled_from(["a", "A", "B", "bb", "Bb", "BB", "5", "."])
+documents_of_sentences = st.lists(
+    st.lists(st.lists(words, min_size=1, max_size=6), min_size=1, max_size=7),
+    min_size=1,
+    max_size=4,
+)
+DIMENSION = 3
+VECTORS = torch.randn(20, DIMENSION, generator=torch.Generator().manual_seed(0))
+IDS = {word: 2 * i for i, word in enumerate(["a", "b", "bb", "5", "."])}
+
+
+def told(sentences: list[str]) -> list[list[set[int]]]:
+    """The truths of each token, as the set of their numbers."""
+    found = elsewhere([sentence.split() for sentence in sentences])
+    return [[{k for k, true in enumerate(truths) if true} for truths in s] for s in found]
+
+
+def test_how_a_token_is_written_elsewhere_in_its_document() -> None:
+    headline, first, second = told(["MAY MEETS BUSH", "May met Bush .", "He may meet Mr. Bush"])
+    assert headline == [{0, 2, 6}, {6}, {1, 6}]
+    assert first[0] == {0, 3}
+    assert first[2] == {1, 3}, "its own mention does not count, the other does"
+    assert second[1] == {2, 3}
+    assert second[4] == {1, 3}
+    assert told(["NATO met", "the NATO of 5"])[1] == [set(), {4}, set(), set()]
+    assert told(["5 , 5"]) == [[{5}, set(), {5}]]
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "A", "B", "bb", "Bb", "BB", "5", "."]), min_size=1),
+        max_size=5,
+    )
+)
+def test_elsewhere_counts_the_others(sentences: list[list[str]]) -> None:
+    found = elsewhere(sentences)
+    for tokens, truths in zip(sentences, found, strict=True):
+        for token, row in zip(tokens, truths, strict=True):
+            assert len(row) == ELSEWHERE
+            others = sum(t.lower() == token.lower() for s in sentences for t in s) - 1
+            assert any(row[:-1]) == (others > 0)
+            assert row[-1] == is_in_capitals(tokens)
+
+
+@pytest.mark.parametrize("text", ["EU - 1996", "A", "U.S. 2"])
+def test_a_line_of_capitals(text: str) -> None:
+    assert is_in_capitals(text.split())
+    assert not is_in_capitals([*text.split(), "a"])
+
+
+def test_a_line_without_letters_is_none_of_capitals() -> None:
+    assert not is_in_capitals(["1996", "-"])
+
+
+def test_a_name_is_a_word_with_a_capital_in_any_casing_within_its_document() -> None:
+    sentences = [["May", "may", "MAY"], ["5", "May"], ["May", "Bush"]]
+    assert names(sentences, [1, 1, 2]) == [1, 0, 1, 0, 1, 2, 3]
+
+
+def make_split(documents: list[list[list[str]]]) -> Split:
+    """A split of documents, whose word vectors are of the words in lower case."""
+    sentences = [sentence for document in documents for sentence in document]
+    tokens = [token for sentence in sentences for token in sentence]
+    lengths = torch.tensor([len(sentence) for sentence in sentences])
+    numbers = [n for n, document in enumerate(documents, 1) for _ in document]
+    types = sorted(set(tokens))
+    nothing = torch.zeros(len(types), dtype=torch.int32)
+    return Split(
+        types=torch.tensor([types.index(token) for token in tokens], dtype=torch.int32),
+        words=torch.tensor([IDS[type_.lower()] for type_ in types], dtype=torch.int32),
+        forms=nothing,
+        casings=nothing,
+        characters=nothing[:, None],
+        elsewhere=torch.tensor(
+            [row for document in documents for s in elsewhere(document) for row in s]
+        ),
+        names=torch.tensor(names(sentences, numbers), dtype=torch.int32),
+        tags=torch.zeros(len(tokens), dtype=torch.int32),
+        offsets=torch.cat((lengths.new_zeros(1), lengths.cumsum(0))),
+        documents=torch.tensor(numbers, dtype=torch.int32),
+    )
+
+
+def vector(token: str | None) -> list[float]:
+    return [0.0] * DIMENSION if token is None else VECTORS[IDS[token.lower()]].tolist()
+
+
+def mean(vectors: list[list[float]]) -> list[float]:
+    columns = list(zip(*vectors, strict=True)) or [(0.0,)] * DIMENSION
+    return [sum(column) / len(column) for column in columns]
+
+
+@given(documents_of_sentences)
+def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -> None:
+    expected = []
+    for document in documents:
+        truths = elsewhere(document)
+        topic = mean([vector(token) for sentence in document for token in sentence])
+        mentions = [
+            (place, i, token, sentence[i - 1] if i else None, [*sentence, None][i + 1])
+            for place, sentence in enumerate(document)
+            for i, token in enumerate(sentence)
+            if token.lower() != token
+        ]
+        for place, sentence in enumerate(document):
+            for i, token in enumerate(sentence):
+                others = [
+                    mention
+                    for mention in mentions
+                    if mention[2].lower() == token.lower() != token and mention[:2] != (place, i)
+                ]
+                expected.append(
+                    [
+                        *map(float, truths[place][i]),
+                        *mean([vector(before) for *_, before, _ in others]),
+                        *mean([vector(after) for *_, after in others]),
+                        *topic,
+                        *(float(min(place, PLACES - 1) == k) for k in range(PLACES)),
+                        math.log(place + 1),
+                        math.log(len(sentence)),
+                    ]
+                )
+    found = context(make_split(documents), VECTORS)
+    assert found.shape == (len(expected), size_of_context(DIMENSION))
+    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=1e-5)
+
+
+@given(documents_of_sentences)
+def test_a_document_alone_tells_what_it_tells_among_others(
+    documents: list[list[list[str]]],
+) -> None:
+    alone = [context(make_split([document]), VECTORS) for document in documents]
+    together = context(make_split(documents), VECTORS)
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
