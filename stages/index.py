@@ -9,6 +9,7 @@ tagger/split.py) and index.json, which says what they hold.
 
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import datasets
@@ -40,7 +41,7 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         "unknown": vocabulary.unknown,
         "padding": vocabulary.padding,
     }
-    train = distinct(corpus / "train.parquet")
+    train = distinct(pd.read_parquet(corpus / "train.parquet"))
     forms = {form: row for row, form in enumerate(train, 1)}  # 0 is any that train has not
     known = {character: row for row, character in enumerate(sorted(set("".join(train))), 2)}
     with whole(output) as folder:
@@ -48,35 +49,10 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         write_lines(folder / FORMS, train)
         write_lines(folder / CHARACTERS, list(known))
         for split in SPLITS:
-            path = corpus / f"{split}.parquet"
-            table = pd.read_parquet(path)
+            table = pd.read_parquet(corpus / f"{split}.parquet")
+            encode(table, vocabulary, forms, known).write(folder / f"{split}.safetensors")
             tokens = table["tokens"].explode()
-            types = {token: row for row, token in enumerate(distinct(path))}
-            matches = {token: vocabulary.look_up(token) for token in types}
-            lengths = torch.tensor(table["tokens"].str.len().to_numpy())
-            Split(
-                types=torch.tensor([types[token] for token in tokens], dtype=torch.int32),
-                words=torch.tensor([match.id for match in matches.values()], dtype=torch.int32),
-                forms=torch.tensor([forms.get(token, 0) for token in types], dtype=torch.int32),
-                casings=torch.tensor([casing(token) for token in types], dtype=torch.int32),
-                characters=torch.tensor(
-                    [characters(token, known) for token in types], dtype=torch.int32
-                ),
-                elsewhere=torch.tensor(
-                    [
-                        truths
-                        for _, sentences in table.groupby("document")["tokens"]
-                        for sentence in elsewhere(list(sentences))
-                        for truths in sentence
-                    ]
-                ),
-                names=torch.tensor(
-                    names(list(table["tokens"]), list(table["document"])), dtype=torch.int32
-                ),
-                tags=torch.tensor(table["ner_tags"].explode().to_list(), dtype=torch.int32),
-                offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
-                documents=torch.tensor(table["document"].to_numpy(), dtype=torch.int32),
-            ).write(folder / f"{split}.safetensors")
+            matches = {token: vocabulary.look_up(token) for token in distinct(table)}
             coverage = {
                 "tokens": count([matches[token].how for token in tokens]),
                 "types": count([match.how for match in matches.values()]),
@@ -97,9 +73,52 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         (folder / "index.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def distinct(path: Path) -> list[str]:
-    """The distinct tokens of a split, in a stable order."""
-    return sorted(pd.read_parquet(path, columns=["tokens"])["tokens"].explode().unique())
+def encode(
+    table: pd.DataFrame,
+    vocabulary: Vocabulary,
+    forms: Mapping[str, int],
+    known: Mapping[str, int],
+) -> Split:
+    """The sentences of a table as ids.
+
+    Args:
+        table: with the tokens, ner_tags and document of each sentence
+        vocabulary: of the words that have a vector
+        forms: the id of each token of train, from 1
+        known: the id of each character of train, from 2
+    """
+    tokens = table["tokens"].explode()
+    types = {token: row for row, token in enumerate(distinct(table))}
+    lengths = torch.tensor(table["tokens"].str.len().to_numpy())
+    documents = table["document"].to_list()
+
+    def by_type(function: Callable[[str], object]) -> torch.Tensor:
+        return torch.tensor([function(token) for token in types], dtype=torch.int32)
+
+    return Split(
+        types=torch.tensor([types[token] for token in tokens], dtype=torch.int32),
+        words=by_type(lambda token: vocabulary.look_up(token).id),
+        forms=by_type(lambda token: forms.get(token, 0)),
+        casings=by_type(casing),
+        characters=by_type(lambda token: characters(token, known)),
+        elsewhere=torch.tensor(
+            [
+                truths
+                for _, sentences in table.groupby("document")["tokens"]
+                for sentence in elsewhere(list(sentences))
+                for truths in sentence
+            ]
+        ),
+        names=torch.tensor(names(table["tokens"].to_list(), documents), dtype=torch.int32),
+        tags=torch.tensor(table["ner_tags"].explode().to_list(), dtype=torch.int32),
+        offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+        documents=torch.tensor(documents, dtype=torch.int32),
+    )
+
+
+def distinct(table: pd.DataFrame) -> list[str]:
+    """The distinct tokens of a table, in a stable order."""
+    return sorted(table["tokens"].explode().unique())
 
 
 def count(hows: list[str]) -> dict[str, int]:
