@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sample repro test lock
+.PHONY: help sample repro ablation bench bench-peers test lock
 
 help:  ## say what the targets are
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 # In a copy of this tree, work in hand too, without git: so it leaves no trace here, and needs
 # neither history nor an identity.
@@ -21,6 +21,22 @@ sample: .venv/done  ## all five stages on the embedded sample corpus: no network
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	.venv/bin/dvc repro
 	@echo 'The scores are in metrics/metrics.json, tagged text in data/predictions/.'
+
+ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
+	.venv/bin/python -m benchmarks.ablation
+
+measure = .venv/bin/python -m benchmarks.$(1) $(2) >benchmarks/partial.txt && \
+	mv benchmarks/partial.txt benchmarks/$(1).txt && cat benchmarks/$(1).txt
+
+bench: .venv/done  ## after repro: the time and memory of training and of tagging
+	$(call measure,train)
+	$(call measure,tag)
+
+bench-peers: .venv/done  ## after repro: the same beside flair, in an environment of its own
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet torch==2.13.0
+	.venv-peers/bin/pip install --quiet flair==0.15.1 pandas pyarrow
+	$(call measure,peers,.venv-peers/bin/python)
 
 test: .venv/done  ## ruff, mypy and the whole test suite
 	.venv/bin/ruff check

@@ -7,6 +7,7 @@ alternate between one thread and two, and the quickest counts.
 
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,30 +20,35 @@ from tagger.model import Tagger
 from tagger.vocabulary import CHARACTERS, FORMS, WORDS, Vocabulary, read_lines, read_vectors
 
 ROUNDS = 5
+TEST = Path("data/corpus/test.parquet")
 
 
-def main() -> None:
-    """Measure, and print a table."""
+def prepare() -> Callable[[int], float]:
+    """What tags test on some threads, and returns the sentences a second."""
     data = Path("data")
     tagger = Tagger.load(data / "model", torch.from_numpy(read_vectors(data / "embeddings")))
     vocabulary = Vocabulary(read_lines(data / "embeddings" / WORDS))
     forms = {form: row for row, form in enumerate(read_lines(data / "index" / FORMS), 1)}
     known = {c: row for row, c in enumerate(read_lines(data / "index" / CHARACTERS), 2)}
-    table = pd.read_parquet(data / "corpus/test.parquet")
-    best = {1: 0.0, 2: 0.0}
-    for _ in range(ROUNDS):
-        for threads in best:
-            executor = workers(threads)
-            start = time.perf_counter()
-            tagger.tag(encode(table, vocabulary, forms, known), executor=executor)
-            speed = len(table) / (time.perf_counter() - start)
-            best[threads] = max(best[threads], speed)
+    table = pd.read_parquet(TEST)
+
+    def speed(threads: int) -> float:
+        executor = workers(threads)
+        start = time.perf_counter()
+        tagger.tag(encode(table, vocabulary, forms, known), executor=executor)
+        return len(table) / (time.perf_counter() - start)
+
+    return speed
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    speed = prepare()
+    rounds = [[speed(threads) for threads in (1, 2)] for _ in range(ROUNDS)]
     print(machine())
-    print(
-        f"hidden {tagger.config['hidden']}, {len(table)} sentences of test, quickest of {ROUNDS}\n"
-    )
-    for threads, speed in best.items():
-        print(f"threads: {threads}   {speed:7,.0f} sentences/s")
+    print(f"{len(pd.read_parquet(TEST)):,} sentences of test, the quickest of {ROUNDS} rounds\n")
+    for threads, speeds in enumerate(zip(*rounds, strict=True), 1):
+        print(f"threads: {threads}   {max(speeds):7,.0f} sentences/s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
     print(f"\npeak resident memory: {peak:.2f} GiB")
 

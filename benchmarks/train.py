@@ -68,8 +68,7 @@ def main() -> None:
             for threads in (1, 2):
                 changes = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
                 run = run_stage("train", Path(folder), threads=threads, **changes)
-                speed = re.findall(r"([\d,]+) tokens/s", run.output)[1]
-                seconds = len(split.types) / int(speed.replace(",", ""))
+                seconds = float(re.findall(r"([\d.]+) s of training", run.output)[1])
                 rows.setdefault(f"an epoch, threads: {threads}", []).append(seconds)
                 memory = max(memory, run.memory)
             weights = load_file(Path(folder, "data/model", WEIGHTS))

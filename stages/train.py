@@ -103,6 +103,7 @@ def train(
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
     context = tagger.context(training)
+    started = time.perf_counter()
     rows = []
     best_f1, best_epoch, best_weights = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
@@ -129,7 +130,7 @@ def train(
                 schedule.step()
             total += loss.detach() * len(target)
         train_loss = total.item() / len(training.types)
-        speed = len(training.types) / (time.perf_counter() - start)
+        seconds = time.perf_counter() - start
         if not math.isfinite(train_loss):
             raise InputError(
                 f"params.yaml: learning_rate: with {learning_rate} the loss is {train_loss} in "
@@ -142,7 +143,8 @@ def train(
         rows.append((epoch, train_loss, validation_loss, f1))
         print(
             f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {validation_loss:.4f}, "
-            f"validation F1 {f1:.4f}, {speed:,.0f} tokens/s",
+            f"validation F1 {f1:.4f}, {seconds:.1f} s of training, "
+            f"{time.perf_counter() - started:.1f} s in all",
             flush=True,
         )
         if f1 > best_f1:
