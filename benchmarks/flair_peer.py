@@ -24,7 +24,7 @@ BATCH_SIZE, THREADS = 32, 2
 
 
 def labelled(table: pd.DataFrame, names: list[str]) -> list[Sentence]:
-    """The sentences as flair has them, with an entity from each B- on to the last I- that follows."""
+    """The sentences as flair has them: an entity is a B- and the I- that follow."""
     sentences = []
     for tokens, ids in zip(table["tokens"], table["ner_tags"], strict=True):
         sentence = Sentence(list(tokens))

@@ -15,38 +15,11 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from tests.conftest import TINY, Clone
+from tests.conftest import TINY, Clone, commit_all
 
 MakeClone = Callable[..., Clone]
 UP_TO_DATE = "Data and pipelines are up to date."
 STAGES = ("download", "embed", "index", "train", "evaluate")
-
-
-@pytest.fixture(scope="session")
-def reproduced(
-    tmp_path_factory: pytest.TempPathFactory, origin: Path, environment: dict[str, str]
-) -> Clone:
-    """A clone in which `dvc repro` has run. Not to be changed: `copy` it."""
-    folder = tmp_path_factory.mktemp("reproduced")
-    Clone(folder, environment).run("git", "clone", "-q", str(origin), "clone")
-    clone = Clone(folder / "clone", environment)
-    clone.run("dvc", "repro")
-    return clone
-
-
-def commit_all(clone: Clone) -> None:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    clone.run("git", "add", "-A")
-    clone.run("git", *identity, "commit", "-qm", "The results")
-
-
-@pytest.fixture
-def clone_with_results(reproduced: Clone, tmp_path: Path) -> Clone:
-    """A copy of the clone in which `dvc repro` has run, with the results committed."""
-    shutil.copytree(reproduced.path, tmp_path / "results", symlinks=True)
-    clone = Clone(tmp_path / "results", reproduced.env)
-    commit_all(clone)
-    return clone
 
 
 def ran(output: str) -> list[str]:

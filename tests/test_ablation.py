@@ -1,0 +1,88 @@
+"""The ablation runs experiments, goes on where it stopped, and averages what it says."""
+
+import statistics
+
+import pandas as pd
+import pytest
+
+from benchmarks.ablation import ABLATION, COLUMNS, MODELS, RUNS, markdown, summarise
+from tests.conftest import ROOT, Clone
+
+
+def test_means_and_deviations_are_those_of_the_runs() -> None:
+    default, other = list(MODELS)[:2]
+    values = {default: [0.5, 0.6, 0.9], other: [0.1, 0.3]}
+    rows = [
+        (model, seed, "code", f1, f1 / 2, 10 * seed)
+        for model, scores in values.items()
+        for seed, f1 in enumerate(scores, 1)
+    ]
+    table = summarise(pd.DataFrame(rows, columns=COLUMNS))
+    assert table["model"].tolist() == [default, other]
+    assert table["seeds"].tolist() == [3, 2]
+    for (_, row), scores in zip(table.iterrows(), values.values(), strict=True):
+        assert row["validation_f1"] == pytest.approx(statistics.mean(scores))
+        assert row["validation_f1_sd"] == pytest.approx(statistics.stdev(scores))
+        assert row["test_f1"] == pytest.approx(statistics.mean(scores) / 2)
+        assert row["test_f1_sd"] == pytest.approx(statistics.stdev(scores) / 2)
+    assert table["seconds"].tolist() == [20, 15]
+    assert f"| {other} | 2 | 0.2000 ± 0.1414 | 0.1000 ± 0.0707 | 15 s |\n" in markdown(table)
+
+
+@pytest.fixture
+def small(clone_with_results: Clone) -> Clone:
+    """A clone whose ablation is of two models, and whose author has a name."""
+    clone = clone_with_results
+    for key, value in (("user.name", "Test"), ("user.email", "test@example.org")):
+        clone.run("git", "config", key, value)
+    text = clone.read("benchmarks/ablation.py")
+    start, end = text.index("MODELS = {"), text.index("}\nRUNS")
+    models = 'MODELS = {"one": ("", 2), "other": ("crf=false", 1)'
+    clone.edit("benchmarks/ablation.py", text[start:end], models)
+    return clone
+
+
+def ablate(clone: Clone) -> str:
+    return clone.run("python", "-m", "benchmarks.ablation", "2")
+
+
+def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
+    told = ablate(small)
+    assert [f"{n} of 3" in told for n in (1, 2, 3)] == [True] * 3
+    runs = pd.read_csv(small.path / RUNS)
+    assert list(zip(runs["model"], runs["seed"], strict=True)) == [
+        ("one", 1), ("one", 2), ("other", 1)
+    ]  # fmt: skip
+    assert len(small.run("dvc", "exp", "list", "--name-only").split()) == 3
+    first = runs.iloc[0]
+    scores = small.run("dvc", "metrics", "show", "--json")
+    assert f'"f1": {first["test_f1"]}' in scores, "the default's first seed is params.yaml's"
+    assert (runs["seconds"][1:] > 0).all(), "and the only one that DVC had already"
+    table = pd.read_csv(small.path / ABLATION)
+    assert table["seeds"].tolist() == [2, 1]
+    assert markdown(table) in small.read("README.md")
+
+    kept = small.read(str(RUNS)).splitlines(keepends=True)
+    (small.path / RUNS).write_text("".join(kept[:2] + kept[3:]))
+    assert "3 of 3: one, seed 2" in ablate(small)
+    again = pd.read_csv(small.path / RUNS)
+    assert again.drop(columns="seconds").equals(runs.drop(columns="seconds"))
+    assert " of 3" not in ablate(small), "all has run"
+
+    small.edit("params.yaml", "hidden: ", "hidden: 1")
+    refused = small.run("python", "-m", "benchmarks.ablation", status=1)
+    assert "commit these first" in refused
+    assert "params.yaml" in refused
+
+
+def test_the_tables_in_git_agree() -> None:
+    runs = pd.read_csv(ROOT / RUNS)
+    assert runs["code"].nunique() == 1
+    counts = {model: list(range(1, seeds + 1)) for model, (_, seeds) in MODELS.items()}
+    assert runs.groupby("model")["seed"].apply(list).to_dict() == counts
+    table = pd.read_csv(ROOT / ABLATION, keep_default_na=False)
+    expected = summarise(runs)
+    assert table[["model", "settings", "seeds"]].equals(expected[["model", "settings", "seeds"]])
+    for column in expected.columns[3:]:
+        precision = 5.1e-5 if "f1" in column else 0.51
+        assert table[column].tolist() == pytest.approx(expected[column].tolist(), abs=precision)
