@@ -31,7 +31,7 @@ MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
     "no document": ("document=false", 3),
     "the classroom's Bi-LSTM": (
         "scheme=IOB2 finetune=false characters=none casing=false document=false crf=false "
-        "decay=false hidden=256 dropout=0",
+        "decay=false hidden=256 dropout=0 recurrent_dropout=0",
         5,
     ),
 }

@@ -39,6 +39,7 @@ def train(
     hidden: int,
     layers: int,
     dropout: float,
+    recurrent_dropout: float,
     learning_rate: float,
     decay: bool,
     batch_size: int,
@@ -85,6 +86,7 @@ def train(
         hidden=hidden,
         layers=layers,
         dropout=dropout,
+        recurrent_dropout=recurrent_dropout,
     ).to(processor)
     sparse = [] if tagger.forms is None else [tagger.forms.weight]
     dense = [p for p in tagger.parameters() if p.requires_grad and all(p is not q for q in sparse)]

@@ -71,6 +71,7 @@ def names(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> list[
 
 
 PLACES = 5  # sentences of a document: the first, … and all from the fifth on
+COMMON = 500  # the rank of a word that counts half in the mean of its document
 
 
 def context(split: Split, vectors: Tensor) -> Tensor:
@@ -78,8 +79,12 @@ def context(split: Split, vectors: Tensor) -> Tensor:
 
     How it is written elsewhere (`elsewhere`); for a name, the mean vector of what stands before its
     other mentions and of what stands after them, zeros where a sentence begins or ends; the mean
-    vector of its document; and where in it its sentence stands: one of PLACES, the logarithm of
-    the number of sentences up to it, and that of its own tokens.
+    vector of its document, in which common words count less; and where in it its sentence stands:
+    one of PLACES, the logarithm of the number of sentences up to it, and that of its own tokens.
+
+    In that mean the word of rank r, from 1, counts r / (COMMON + r). It is the weight
+    a / (a + frequency) of Arora, Liang & Ma (ICLR 2017), where the order of words is that of their
+    frequency, as in GloVe's vectors, and the frequency falls as 1 / r (Zipf).
 
     Args:
         split: of whole documents
@@ -104,8 +109,11 @@ def context(split: Split, vectors: Tensor) -> Tensor:
         return_inverse=True, return_counts=True
     )
     of_token = number.repeat_interleave(lengths)
-    topics = own.new_zeros(len(documents), own.shape[1]).index_add(0, of_token, own)
-    topics /= of_token.bincount()[:, None]
+    ranks = split.words[split.types] + 1.0
+    weights = (ranks / (COMMON + ranks))[:, None].to(own)  # [tokens, 1]
+    both = torch.cat((weights, weights * own), dim=1)
+    sums = own.new_zeros(len(documents), both.shape[1]).index_add(0, of_token, both)
+    topics = sums[:, 1:] / sums[:, :1]
 
     starts = (sizes.cumsum(0) - sizes)[number]
     place = torch.arange(len(split)) - starts  # [sentences], from 0

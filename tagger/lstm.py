@@ -6,12 +6,14 @@ small for that (benchmarks/train.py); and since no sum is cut in two, the bits a
 one thread and on two.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.func import functional_call
 
 from tagger.packing import Packing
 
@@ -35,10 +37,12 @@ class BiLSTM(nn.Module):
     Args:
         size: of the states that come in
         hidden: size of the state in each direction
+        dropout: the probability that in training a value of the state is not seen by the next step
     """
 
-    def __init__(self, size: int, hidden: int) -> None:
+    def __init__(self, size: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.directions = nn.ModuleList(nn.LSTM(size, hidden) for _ in range(2))
 
     def forward(self, states: Tensor, packing: Packing, executor: Executor | None = None) -> Tensor:
@@ -61,53 +65,72 @@ class BiLSTM(nn.Module):
             zeros.index_copy(0, packing.cells, states[order]).unflatten(0, packing.shape)
             for order in orders
         ]
-        if executor is None:
+        if not self.training:
             outputs = [lstm(x)[0] for lstm, x in zip(self.directions, inputs, strict=True)]
         else:
-            outputs = _SideBySide.apply(  # type: ignore[no-untyped-call]
-                executor, self.directions, *inputs, *self.parameters()
-            )
+            groups = [
+                (x, *self.weights(lstm)) for lstm, x in zip(self.directions, inputs, strict=True)
+            ]
+            if executor is None:
+                outputs = list(map(_call, self.directions, groups))
+            else:
+                outputs = _SideBySide.apply(  # type: ignore[no-untyped-call]
+                    executor, self.directions, *(tensor for group in groups for tensor in group)
+                )
         packed = [output.flatten(0, 1)[packing.cells] for output in outputs]
         return torch.cat(
             [
-                torch.empty_like(rows).index_copy(0, order, rows)
+                torch.empty_like(rows).index_copy_(0, order, rows)
                 for order, rows in zip(orders, packed, strict=True)
             ],
             dim=1,
         )
 
+    def weights(self, lstm: nn.Module) -> list[Tensor]:
+        """A direction's parameters, for one batch: without the weights of the dropped values.
+
+        What is dropped is dropped at every step (Gal & Ghahramani, NeurIPS 2016), and in every
+        sentence of the batch, so that it can be left out of the weights. Drawn on the CPU, it is
+        the same on every device.
+        """
+        parameters: dict[str, Tensor] = dict(lstm.named_parameters())
+        if self.dropout:
+            recurrent = parameters["weight_hh_l0"]  # [4 * hidden, hidden]
+            kept = torch.rand(recurrent.shape[1]) >= self.dropout
+            parameters["weight_hh_l0"] = recurrent * (kept.to(recurrent) / (1 - self.dropout))
+        return list(parameters.values())
+
+
+def _call(lstm: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
+    """The states that an LSTM makes of an input with some parameters: `tensors`, in that order."""
+    names = (name for name, _ in lstm.named_parameters())
+    output: Tensor = functional_call(lstm, dict(zip(names, tensors[1:], strict=True)), tensors[0])[
+        0
+    ]
+    return output
+
 
 class _SideBySide(torch.autograd.Function):
-    """Modules, each called with its own input on a thread of its own, and backwards as well."""
+    """`_call` of several LSTMs, each on a thread of its own, forwards and backwards."""
 
     @staticmethod
     def forward(
-        ctx: Any, executor: Executor, modules: nn.ModuleList, *tensors: Tensor
+        ctx: Any, executor: Executor, lstms: nn.ModuleList, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        inputs = [tensor.detach().requires_grad_() for tensor in tensors[: len(modules)]]
+        size = len(tensors) // len(lstms)
+        leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+        groups = [leaves[start : start + size] for start in range(0, len(leaves), size)]
 
-        def call(module: nn.Module, tensor: Tensor) -> Tensor:
+        def call(lstm: nn.Module, group: list[Tensor]) -> Tensor:
             with torch.enable_grad():  # a thread's own setting, too
-                output: Tensor = module(tensor)[0]
-            return output
+                return _call(lstm, group)
 
-        outputs = list(executor.map(call, modules, inputs))
-        ctx.executor = executor
-        ctx.graphs = [
-            (output, (tensor, *module.parameters()))
-            for output, tensor, module in zip(outputs, inputs, modules, strict=True)
-        ]
+        outputs = list(executor.map(call, lstms, groups))
+        ctx.executor, ctx.outputs, ctx.groups = executor, outputs, groups
         return tuple(output.detach() for output in outputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        def differentiate(
-            graph: tuple[Tensor, tuple[Tensor, ...]], gradient: Tensor
-        ) -> tuple[Tensor, ...]:
-            return torch.autograd.grad(*graph, gradient)
-
-        found = list(ctx.executor.map(differentiate, ctx.graphs, gradients))
-        of_inputs = (some[0] for some in found)
-        of_parameters = (gradient for some in found for gradient in some[1:])
-        return None, None, *of_inputs, *of_parameters
+        found = ctx.executor.map(torch.autograd.grad, ctx.outputs, ctx.groups, gradients)
+        return None, None, *(gradient for group in found for gradient in group)

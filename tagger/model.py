@@ -47,6 +47,7 @@ class Tagger(nn.Module):
         hidden: size of the LSTM's state in each direction
         layers: of the LSTM
         dropout: the probability that a value is dropped before each layer and before the tags
+        recurrent_dropout: the same between the steps of the LSTM
     """
 
     vectors: Tensor
@@ -66,6 +67,7 @@ class Tagger(nn.Module):
         hidden: int,
         layers: int,
         dropout: float,
+        recurrent_dropout: float,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -80,6 +82,7 @@ class Tagger(nn.Module):
             "hidden": hidden,
             "layers": layers,
             "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
         }
         self.register_buffer("vectors", vectors, persistent=False)
         size = vectors.shape[1]
@@ -99,7 +102,7 @@ class Tagger(nn.Module):
         if document:
             size += size_of_context(vectors.shape[1])
         sizes = [size] + [2 * hidden] * layers
-        self.lstms = nn.ModuleList(BiLSTM(n, hidden) for n in sizes[:-1])
+        self.lstms = nn.ModuleList(BiLSTM(n, hidden, recurrent_dropout) for n in sizes[:-1])
         self.output = nn.Linear(sizes[-1], len(tags))
         self.crf = CRF(tags, scheme).requires_grad_(crf)
 

@@ -39,6 +39,7 @@ class Parameters(BaseModel):
     hidden: Annotated[int, Field(ge=1, le=4096)]
     layers: Annotated[int, Field(ge=1, le=8)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     decay: bool
     batch_size: Annotated[int, Field(ge=1, le=4096)]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.document import (
+    COMMON,
     ELSEWHERE,
     PLACES,
     context,
@@ -105,9 +106,18 @@ def vector(token: str | None) -> list[float]:
     return [0.0] * DIMENSION if token is None else VECTORS[IDS[token.lower()]].tolist()
 
 
-def mean(vectors: list[list[float]]) -> list[float]:
+def mean(vectors: list[list[float]], weights: list[float] | None = None) -> list[float]:
     columns = list(zip(*vectors, strict=True)) or [(0.0,)] * DIMENSION
-    return [sum(column) / len(column) for column in columns]
+    weights = weights or [1.0] * len(columns[0])
+    return [
+        sum(w * x for w, x in zip(weights, column, strict=True)) / sum(weights)
+        for column in columns
+    ]
+
+
+def weight(token: str) -> float:
+    rank = IDS[token.lower()] + 1
+    return rank / (COMMON + rank)
 
 
 @given(documents_of_sentences)
@@ -115,7 +125,8 @@ def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -
     expected = []
     for document in documents:
         truths = elsewhere(document)
-        topic = mean([vector(token) for sentence in document for token in sentence])
+        tokens = [token for sentence in document for token in sentence]
+        topic = mean([vector(token) for token in tokens], [weight(token) for token in tokens])
         mentions = [
             (place, i, token, sentence[i - 1] if i else None, [*sentence, None][i + 1])
             for place, sentence in enumerate(document)

@@ -25,7 +25,7 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tags = read_lines(sample.index / "tags.txt")
     tagger = Tagger(
         vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1, casing=False,
-        document=False, crf=False, hidden=8, layers=1, dropout=0.0,
+        document=False, crf=False, hidden=8, layers=1, dropout=0.0, recurrent_dropout=0.0,
     )  # fmt: skip
     for parameter in tagger.parameters():
         parameter.data.mul_(4)

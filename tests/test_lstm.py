@@ -49,6 +49,40 @@ def test_states_and_gradients_are_those_of_pytorchs_packed_lstm(lengths: list[in
         torch.testing.assert_close(found, wanted)
 
 
+def test_dropout_leaves_values_of_the_state_out_of_every_next_step() -> None:
+    layer, lengths = make_layer(), [4, 7]
+    plain = call(layer, lengths, None)[0]
+    layer.dropout = 0.6
+    torch.manual_seed(1)
+    kept = [torch.rand(HIDDEN) >= 0.6 for _ in layer.directions]
+    assert all(0 < mask.sum() < HIDDEN for mask in kept), "some are, some are not"
+    torch.manual_seed(1)
+    dropped = call(layer, lengths, None)
+    torch.manual_seed(1)
+    for one, two in zip(dropped, call(layer, lengths, workers(2)), strict=True):
+        assert torch.equal(one, two)
+    assert torch.equal(call(layer.eval(), lengths, None)[0], plain), "not when it tags"
+
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(sum(lengths), SIZE, dtype=torch.float64, generator=generator)
+    at = 0
+    for sentence in states.split(lengths):
+        columns = []
+        for lstm, mask, steps in zip(layer.directions, kept, (1, -1), strict=True):
+            cell = nn.LSTMCell(SIZE, HIDDEN).double()
+            for name, weights in cell.named_parameters():
+                weights.data.copy_(getattr(lstm, f"{name}_l0"))
+            h = c = torch.zeros(HIDDEN, dtype=torch.float64)
+            rows = []
+            for token in list(sentence)[::steps]:
+                h, c = cell(token, (h * mask / 0.4, c))
+                rows.append(h)
+            columns.append(torch.stack(rows[::steps]))
+        expected = torch.cat(columns, dim=1)
+        torch.testing.assert_close(dropped[0][at : at + len(sentence)], expected)
+        at += len(sentence)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_two_threads_give_the_bits_of_one(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

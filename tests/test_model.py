@@ -22,6 +22,7 @@ WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
 FULL: dict[str, Any] = {
     "scheme": "BIOES", "forms": FORMS, "characters": CHARACTERS, "filters": 7, "casing": True,
     "document": True, "crf": True, "hidden": 5, "layers": 2, "dropout": 0.5,
+    "recurrent_dropout": 0.25,
 }  # fmt: skip
 CLASSROOM: dict[str, Any] = FULL | {
     "scheme": "IOB2", "forms": 0, "characters": 0, "casing": False, "document": False,

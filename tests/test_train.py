@@ -25,6 +25,7 @@ SMALL: dict[str, Any] = {
     "hidden": 16,
     "layers": 1,
     "dropout": 0.25,
+    "recurrent_dropout": 0.25,
     "learning_rate": 0.002,
     "decay": True,
     "batch_size": 32,
@@ -86,7 +87,7 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     [
         {"scheme": "IOB2"}, {"finetune": False}, {"characters": "none"}, {"filters": 9},
         {"casing": False}, {"document": False}, {"crf": False}, {"decay": False},
-        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0},
+        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0}, {"recurrent_dropout": 0.0},
         {"learning_rate": 0.003}, {"batch_size": 1000}, {"clip": 0.0001}, {"seed": 2},
     ],
 )  # fmt: skip
