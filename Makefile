@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sample repro ablation bench bench-peers test lock
+.PHONY: help sample repro ablation bench bench-peers bench-processors test lock
 
 help:  ## say what the targets are
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
 
 # In a copy of this tree, work in hand too, without git: so it leaves no trace here, and needs
 # neither history nor an identity.
@@ -37,6 +37,9 @@ bench-peers: .venv/done  ## after repro: the same beside flair, in an environmen
 	.venv-peers/bin/pip install --quiet torch==2.13.0
 	.venv-peers/bin/pip install --quiet flair==0.15.1 pandas pyarrow
 	$(call measure,peers,.venv-peers/bin/python)
+
+bench-processors: .venv/done  ## after repro: how far F1 moves with other threads and instructions
+	$(call measure,processors)
 
 test: .venv/done  ## ruff, mypy and the whole test suite
 	.venv/bin/ruff check

@@ -4,8 +4,8 @@ Run as `python -m benchmarks.ablation [RUNS]`, RUNS at a time (a core each unles
 
 Each run is an experiment of DVC in a copy of its own, so `dvc exp show` lists it, and a line of
 metrics/runs.csv as soon as it is done. Stopped and started again, it goes on where it stopped;
-what the code, the parameters and the versions are no longer those of is run anew. In the end
-metrics/ablation.csv and the README's table are made of those lines.
+what the code, the parameters and the versions are no longer those of is run anew. Whenever it
+stops, metrics/ablation.csv and the README's table are made of the lines that there are.
 """
 
 import hashlib
@@ -82,8 +82,12 @@ def run(model: str, seed: int, version: str) -> float:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table, with scores to 4 digits and whole seconds."""
-    columns = [column for column in table.columns if "_f1" in column]
-    table = table.assign(**{column: table[column].map("{:.4f}".format) for column in columns})
+    scores = {
+        column: table[column].map("{:.4f}".format, na_action="ignore")
+        for column in table.columns
+        if "_f1" in column
+    }
+    table = table.assign(**scores)
     with whole(path) as file:
         table.to_csv(file, index=False, float_format="%.0f", lineterminator="\n")
 
@@ -107,11 +111,24 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 def markdown(table: pd.DataFrame) -> str:
     """The README's table of an ablation."""
     lines = ["| model | seeds | validation | test | training |", "|---|---|---|---|---|"]
-    for row in table.itertuples():
-        validation = f"{row.validation_f1:.4f} ± {row.validation_f1_sd:.4f}"
-        test = f"{row.test_f1:.4f} ± {row.test_f1_sd:.4f}"
-        lines.append(f"| {row.model} | {row.seeds} | {validation} | {test} | {row.seconds:.0f} s |")
+    for row in table.to_dict("records"):
+        scores = [
+            f"{row[score]:.4f}" + (f" ± {row[f'{score}_sd']:.4f}" if row["seeds"] > 1 else "")
+            for score in ("validation_f1", "test_f1")
+        ]
+        cells = [row["model"], str(row["seeds"]), *scores, f"{row['seconds']:.0f} s"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def tabulate(runs: pd.DataFrame) -> None:
+    """Write metrics/ablation.csv and the README's table."""
+    table = summarise(runs)
+    write(table, ABLATION)
+    readme = Path("README.md")
+    text = readme.read_text(encoding="utf-8")
+    text = re.sub(r"(\| model \| seeds .*\n)(\|.*\n)*", lambda _: markdown(table), text)
+    readme.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -139,12 +156,8 @@ def main() -> None:
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
-    table = summarise(done)
-    write(table, ABLATION)
-    readme = Path("README.md")
-    text = readme.read_text(encoding="utf-8")
-    text = re.sub(r"(\| model \| seeds .*\n)(\|.*\n)*", lambda _: markdown(table), text)
-    readme.write_text(text, encoding="utf-8")
+        finally:
+            tabulate(done)
 
 
 def order(column: pd.Series) -> pd.Series:

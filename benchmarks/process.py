@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +23,14 @@ class Run(NamedTuple):
     memory: float
 
 
-def run(command: list[str], folder: Path) -> Run:
-    """Run a command in a folder, with this repository's code.
+def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> Run:
+    """Run a command in a folder, with this repository's code and some environment variables.
 
     Raises:
         SystemExit: the command failed.
     """
     start = time.perf_counter()
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), **variables}
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -42,8 +43,8 @@ def run(command: list[str], folder: Path) -> Run:
     return Run(output, time.perf_counter() - start, usage.ru_maxrss / 2**20)  # KiB on Linux
 
 
-def run_stage(name: str, folder: Path, **changes: object) -> Run:
-    """Run a stage of dvc.yaml in a folder, with some parameters changed.
+def run_stage(name: str, folder: Path, variables: Mapping[str, str], **changes: object) -> Run:
+    """Run a stage of dvc.yaml in a folder, with some environment variables and parameters changed.
 
     What the stage reads and the folder has not is this repository's.
     """
@@ -55,7 +56,7 @@ def run_stage(name: str, folder: Path, **changes: object) -> Run:
         if dep.startswith("data/") and not (folder / dep).exists():
             (folder / dep).parent.mkdir(parents=True, exist_ok=True)
             (folder / dep).symlink_to(ROOT / dep)
-    return run([sys.executable, *stage["cmd"].split()[1:]], folder)
+    return run([sys.executable, *stage["cmd"].split()[1:]], folder, variables)
 
 
 def machine() -> str:

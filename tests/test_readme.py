@@ -4,8 +4,11 @@ import json
 import re
 import subprocess
 
+import pandas as pd
+import pytest
 import yaml
 
+from benchmarks.ablation import ABLATION, MODELS, markdown
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -13,8 +16,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_every_make_target_is_told_and_there() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^(\w+):.*  ## ", makefile, re.MULTILINE)) - {"help"}
-    assert set(re.findall(r"(?:`|    )make (\w+)", README)) == targets
+    targets = set(re.findall(r"^([\w-]+):.*  ## ", makefile, re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"(?:`|    )make ([\w-]+)", README)) == targets
 
 
 def test_every_link_leads_somewhere() -> None:
@@ -34,9 +37,25 @@ def test_every_parameter_that_is_set_exists() -> None:
     assert set(re.findall(r"-S '?(\w+)=", README)) <= set(known)
 
 
-def test_the_default_models_scores_are_those_of_the_metrics() -> None:
+def test_the_default_taggers_scores_are_those_of_the_metrics() -> None:
     # As git has them staged or committed: an experiment may have changed the file itself.
     show = ["git", "show", ":metrics/metrics.json"]
     scores = json.loads(subprocess.run(show, cwd=ROOT, capture_output=True, check=True).stdout)
-    (row,) = re.findall(r"^\|[^|]*\| `dvc repro` \| ([\d.]+) \| ([\d.]+) \|$", README, re.MULTILINE)
-    assert list(map(float, row)) == [scores["validation"]["f1"], scores["test"]["f1"]]
+    (told,) = re.findall(r"gives\s+([\d.]+)\s+on\s+validation\s+and\s+([\d.]+)\s+on\s+test", README)
+    assert list(map(float, told)) == [scores["validation"]["f1"], scores["test"]["f1"]]
+
+
+def test_the_classrooms_command_is_that_of_the_ablation() -> None:
+    (command,) = re.findall(r"dvc exp run (-S scheme=(?:\\\n|.)*)", README)
+    settings, _ = MODELS["the classroom's Bi-LSTM"]
+    assert re.findall(r"-S (\S+)", command) == settings.split()
+
+
+@pytest.mark.parametrize("name", ["train", "tag", "peers"])
+def test_the_benchmarks_latest_output_is_quoted(name: str) -> None:
+    output = (ROOT / f"benchmarks/{name}.txt").read_text(encoding="utf-8")
+    assert f"\n{output}" in README
+
+
+def test_the_ablations_table_is_that_of_the_metrics() -> None:
+    assert markdown(pd.read_csv(ROOT / ABLATION)) in README
