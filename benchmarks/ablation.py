@@ -3,12 +3,14 @@
 Run as `python -m benchmarks.ablation [RUNS]`, RUNS at a time (a core each unless told otherwise).
 
 Each run is an experiment of DVC in a copy of its own, so `dvc exp show` lists it, and a line of
-metrics/runs.csv as soon as it is done. Stopped and started again, it goes on where it stopped;
-what the code, the parameters and the versions are no longer those of is run anew. Whenever it
-stops, metrics/ablation.csv and the README's table are made of the lines that there are.
+metrics/runs.csv when the command ends. Stopped and started again, it goes on where it stopped;
+what the code, the parameters and the versions are no longer those of is run anew. Whenever it ends,
+metrics/ablation.csv and the README's table are made of the lines that there are. Edit nothing
+meanwhile: DVC takes each experiment from the working tree, and one of other code is refused.
 """
 
 import hashlib
+import math
 import os
 import re
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import dvc.api
 import pandas as pd
+import yaml
 
 from tagger.stage import whole
 
@@ -36,19 +39,15 @@ MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
     ),
 }
 RUNS, ABLATION = Path("metrics/runs.csv"), Path("metrics/ablation.csv")
+PARTIAL = Path("metrics/partial-ablation.csv")  # not in git: DVC sets aside what is, for a moment
 COLUMNS = ["model", "seed", "code", "validation_f1", "test_f1", "seconds"]
 SHAPES = ["stages", "tagger", "dvc.yaml", "params.yaml", "requirements.lock"]
 
 
-def code() -> str:
-    """A hash of all that shapes a result, as it is committed.
-
-    Raises:
-        SystemExit: some of it is not committed, so nobody could tell what was run.
-    """
-    if changed := git("status", "--porcelain", "--", *SHAPES):
-        sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
-    return hashlib.sha256(git("ls-tree", "HEAD", *SHAPES).encode()).hexdigest()[:8]
+def code(model: str) -> str:
+    """A hash of all that shapes a model's results, as it is committed."""
+    text = git("ls-tree", "HEAD", *SHAPES) + MODELS[model][0]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def git(*arguments: str) -> str:
@@ -56,28 +55,44 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def name_of(model: str, seed: int, version: str) -> str:
+def name_of(model: str, seed: int) -> str:
     """The name of a run's experiment."""
-    return f"{re.sub('[^a-zA-Z0-9]+', '-', model)}-{seed}-{version}"
+    return f"{re.sub('[^a-zA-Z0-9]+', '-', model)}-{seed}-{code(model)}"
 
 
-def run(model: str, seed: int, version: str) -> float:
+def run(model: str, seed: int) -> float:
     """Run an experiment; the seconds that its training took, nan if there was no need to train.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: it failed, or the working tree was changed meanwhile.
     """
-    if name_of(model, seed, version) in git("for-each-ref", "refs/exps"):
-        return float("nan")  # it was stopped between the experiment and its line
+    name = name_of(model, seed)
     settings = [*MODELS[model][0].split(), f"seed={seed}", "threads=1"]
-    command = ["dvc", "exp", "run", "--temp", "--name", name_of(model, seed, version)]
-    for setting in settings:
-        command += ["-S", setting]
-    result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if result.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{result.stdout}")
-    seconds = re.findall(r"([\d.]+) s in all", result.stdout)
+    seconds = []
+    if not commit_of(name):  # else it was stopped between the experiment and its line
+        command = ["dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", name]
+        for setting in settings:
+            command += ["-S", setting]
+        result = subprocess.run(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        if result.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{result.stdout}")
+        seconds = re.findall(r"([\d.]+) s in all", result.stdout)
+    same = [path for path in SHAPES if path != "params.yaml"]
+    parameters = dvc.api.params_show("params.yaml", rev="HEAD")
+    parameters |= yaml.safe_load("\n".join(setting.replace("=", ": ") for setting in settings))
+    if (
+        git("ls-tree", commit_of(name), *same) != git("ls-tree", "HEAD", *same)
+        or dvc.api.params_show("params.yaml", rev=commit_of(name)) != parameters
+    ):
+        raise RuntimeError(f"{name} is of other code or parameters: was anything edited meanwhile?")
     return float(seconds[-1]) if seconds else float("nan")
+
+
+def commit_of(name: str) -> str:
+    """The commit of an experiment, empty if there is none of this name."""
+    return git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -116,13 +131,16 @@ def markdown(table: pd.DataFrame) -> str:
             f"{row[score]:.4f}" + (f" ± {row[f'{score}_sd']:.4f}" if row["seeds"] > 1 else "")
             for score in ("validation_f1", "test_f1")
         ]
-        cells = [row["model"], str(row["seeds"]), *scores, f"{row['seconds']:.0f} s"]
+        seconds = "not told" if math.isnan(row["seconds"]) else f"{row['seconds']:.0f} s"
+        cells = [row["model"], str(row["seeds"]), *scores, seconds]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def tabulate(runs: pd.DataFrame) -> None:
-    """Write metrics/ablation.csv and the README's table."""
+    """Write metrics/runs.csv, metrics/ablation.csv and the README's table."""
+    write(runs, RUNS)
+    PARTIAL.unlink(missing_ok=True)
     table = summarise(runs)
     write(table, ABLATION)
     readme = Path("README.md")
@@ -132,32 +150,45 @@ def tabulate(runs: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Run what has not run, and write the tables."""
+    """Run what has not run, and write the tables.
+
+    Raises:
+        SystemExit: a run failed; or some of what shapes a result is not committed, so nobody could
+            tell what was run.
+    """
     at_a_time = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
-    version = code()
-    done = pd.read_csv(RUNS) if RUNS.exists() else pd.DataFrame(columns=COLUMNS)
-    done = done[done["code"] == version]
+    if changed := git("status", "--porcelain", "--", *SHAPES):
+        sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
+    tables = [pd.read_csv(path) for path in (PARTIAL, RUNS) if path.exists()]
+    done = pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True)
+    done = done[done["code"] == done["model"].map({model: code(model) for model in MODELS})]
+    done = done.drop_duplicates(["model", "seed"], ignore_index=True)
     wanted = [(model, seed + 1) for seed in range(5) for model in MODELS if seed < MODELS[model][1]]
     missing = [
         run for run in wanted if run not in set(zip(done["model"], done["seed"], strict=True))
     ]
-    with ThreadPoolExecutor(at_a_time) as executor:
-        futures = {executor.submit(run, *some, version): some for some in missing}
-        try:
-            for future in as_completed(futures):
-                model, seed = futures[future]
+    failures = []
+    executor = ThreadPoolExecutor(at_a_time)
+    futures = {executor.submit(run, *some): some for some in missing}
+    try:
+        for future in as_completed(futures):
+            model, seed = futures[future]
+            try:
                 seconds = future.result()
-                scores = dvc.api.metrics_show(rev=name_of(model, seed, version))
-                f1 = [scores[split]["f1"] for split in ("validation", "test")]
-                done.loc[len(done)] = [model, seed, version, *f1, seconds]
-                done = done.sort_values(["model", "seed"], key=order, ignore_index=True)
-                write(done, RUNS)
-                print(f"{len(done)} of {len(wanted)}: {model}, seed {seed}: {f1}", flush=True)
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
-        finally:
+            except RuntimeError as error:
+                failures.append(str(error))
+                continue
+            scores = dvc.api.metrics_show(rev=commit_of(name_of(model, seed)))
+            f1 = [scores[split]["f1"] for split in ("validation", "test")]
+            done.loc[len(done)] = [model, seed, code(model), *f1, seconds]
+            done = done.sort_values(["model", "seed"], key=order, ignore_index=True)
+            write(done, PARTIAL)
+            print(f"{len(done)} of {len(wanted)}: {model}, seed {seed}: {f1}", flush=True)
+    finally:
+        executor.shutdown(cancel_futures=True)
+        if len(done):
             tabulate(done)
+    sys.exit("\n".join(failures) or None)
 
 
 def order(column: pd.Series) -> pd.Series:

@@ -63,6 +63,7 @@ def main() -> None:
             max_epochs=1,
             mini_batch_size=BATCH_SIZE,
             save_final_model=False,
+            use_final_model_for_eval=True,  # and so write and read no best one
             embeddings_storage_mode="none",
         )
         epoch = time.perf_counter() - start

@@ -2,12 +2,14 @@
 
 Run as `python -m benchmarks.train` after `dvc repro index`, on an idle machine.
 
-The stage itself trains for two epochs, of which the second counts. The products are those of the
+The stage itself trains for two epochs, of which the second counts, with 256 a direction, the size
+that others report. The products are those of the
 LSTM, forwards and backwards, at the shapes of the same batches: once with the directions side by
 side, as the stage runs them, and once in turn, on threads that share each product, as PyTorch
 does. Rounds alternate, since machines are noisy, and the quickest counts.
 """
 
+import math
 import re
 import tempfile
 import time
@@ -34,11 +36,14 @@ def products(shapes: list[tuple[int, int]], size: int, executor: Executor | None
         executor: for both directions at a time
     """
     inputs, gates = torch.randn(size, 4 * HIDDEN), torch.randn(4 * HIDDEN, HIDDEN)
+    most = max(steps * rows for steps, rows in shapes)
+    values = [torch.randn(most, n) for n in (size, HIDDEN, 4 * HIDDEN)]
 
     def direction(shape: tuple[int, int]) -> None:
-        steps, rows = shape
-        x, h = torch.randn(steps * rows, size), torch.randn(steps, rows, HIDDEN)
-        d = torch.randn(steps, rows, 4 * HIDDEN)  # of the gates
+        # Input, states and the gradients of gates, by step
+        x, h, d = (value[: math.prod(shape)].unflatten(0, shape) for value in values)
+        steps = len(x)
+        x = x.flatten(0, 1)
         x @ inputs
         for step in range(steps):
             h[step] @ gates.T

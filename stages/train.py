@@ -60,7 +60,8 @@ def train(
     torch.use_deterministic_algorithms(True)
     # Nothing reads what it has not written, and filling every new tensor takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    executor = workers(threads)
+    # What a GPU does is one queue, and autograd's thread for it must not wait for others.
+    executor = workers(threads if processor.type == "cpu" else 1)
     torch.manual_seed(seed)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)

@@ -18,19 +18,18 @@ def elsewhere(sentences: Sequence[Sequence[str]]) -> list[list[list[bool]]]:
     otherwise. Last, whether the token stands in a line of capitals itself. A name at the start of
     a sentence or in a headline is told by its mentions elsewhere (Chieu & Ng, CoNLL 2003).
     """
+    lines_of_capitals = [is_in_capitals(tokens) for tokens in sentences]
     kinds: list[list[int]] = []
     counts: Counter[tuple[str, int]] = Counter()
-    for tokens in sentences:
-        in_capitals = is_in_capitals(tokens)
+    for tokens, in_capitals in zip(sentences, lines_of_capitals, strict=True):
         kinds.append([_kind(token, i == 0, in_capitals) for i, token in enumerate(tokens)])
         counts.update((token.lower(), kind) for token, kind in zip(tokens, kinds[-1], strict=True))
     return [
         [
-            [counts[token.lower(), k] > (k == kind) for k in range(ELSEWHERE - 1)]
-            + [is_in_capitals(tokens)]
+            [counts[token.lower(), k] > (k == kind) for k in range(ELSEWHERE - 1)] + [in_capitals]
             for token, kind in zip(tokens, some, strict=True)
         ]
-        for tokens, some in zip(sentences, kinds, strict=True)
+        for tokens, some, in_capitals in zip(sentences, kinds, lines_of_capitals, strict=True)
     ]
 
 
@@ -84,7 +83,8 @@ def context(split: Split, vectors: Tensor) -> Tensor:
 
     In that mean the word of rank r, from 1, counts r / (COMMON + r). It is the weight
     a / (a + frequency) of Arora, Liang & Ma (ICLR 2017), where the order of words is that of their
-    frequency, as in GloVe's vectors, and the frequency falls as 1 / r (Zipf).
+    frequency, as in GloVe's vectors, and the frequency falls as 1 / r (Zipf). An unknown word has
+    the last rank.
 
     Args:
         split: of whole documents

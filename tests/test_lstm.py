@@ -15,25 +15,29 @@ from tagger.packing import Packing
 SIZE, HIDDEN = 4, 3
 
 
-def make_layer() -> BiLSTM:
+def make_layer(dtype: torch.dtype = torch.float64) -> BiLSTM:
     torch.manual_seed(0)
-    return BiLSTM(SIZE, HIDDEN).double()
+    return BiLSTM(SIZE, HIDDEN).to(dtype)
 
 
 def call(layer: BiLSTM, lengths: list[int], executor: Executor | None) -> tuple[Tensor, ...]:
     """The layer's states, and the gradients of all that they depend on."""
     generator = torch.Generator().manual_seed(1)
     states = torch.randn(sum(lengths), SIZE, dtype=torch.float64, generator=generator)
-    states.requires_grad_()
+    states = states.to(next(layer.parameters()).dtype).requires_grad_()
     output = layer(states, Packing.of(torch.tensor(lengths)), executor)
     loss = (output * torch.arange(output.numel()).view_as(output)).sum()
     return output, *torch.autograd.grad(loss, (states, *layer.parameters()))
 
 
+# In single precision the kernel is another, oneDNN's.
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
 @settings(max_examples=25)
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=5))
-def test_states_and_gradients_are_those_of_pytorchs_packed_lstm(lengths: list[int]) -> None:
-    layer = make_layer()
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_states_and_gradients_are_those_of_pytorchs_packed_lstm(
+    dtype: torch.dtype, tolerance: float, lengths: list[int]
+) -> None:
+    layer = make_layer(dtype)
     theirs = nn.LSTM(SIZE, HIDDEN, bidirectional=True).double()
     for mine, suffix in zip(layer.directions, ("", "_reverse"), strict=True):
         for name, weights in mine.named_parameters():
@@ -46,7 +50,7 @@ def test_states_and_gradients_are_those_of_pytorchs_packed_lstm(lengths: list[in
     loss = (expected * torch.arange(expected.numel()).view_as(expected)).sum()
     gradients = torch.autograd.grad(loss, (states, *theirs.parameters()))
     for found, wanted in zip(call(layer, lengths, None), (expected, *gradients), strict=True):
-        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(found.double(), wanted, rtol=tolerance, atol=tolerance)
 
 
 def test_dropout_leaves_values_of_the_state_out_of_every_next_step() -> None:

@@ -187,13 +187,6 @@ def test_vectors_of_words_are_neither_trained_nor_stored() -> None:
     assert not tagger.vectors.requires_grad
 
 
-def test_a_token_that_train_has_not_keeps_its_words_vector() -> None:
-    torch.manual_seed(0)
-    tagger = Tagger(torch.randn(WORDS + 2, DIMENSION), tags=["O"], **FULL)
-    assert tagger.forms is not None
-    assert not tagger.forms.weight.any(), "all start there"
-
-
 @each_model
 def test_a_saved_model_is_rebuilt_from_its_folder_alone(
     options: dict[str, Any], tmp_path: Path

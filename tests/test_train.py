@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import stages.train
 from stages.evaluate import evaluate
 from stages.train import train
+from tagger.model import WEIGHTS
 from tagger.stage import InputError
 from tests.conftest import Data
 
@@ -55,11 +57,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("options", [{}, CLASSROOM], ids=["full", "classroom"])
-def test_the_same_seed_gives_the_same_bytes_and_another_others(
+def test_the_same_seed_gives_the_same_bytes_on_any_threads_and_another_others(
     sample: Data, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
-        run_train(sample, tmp_path / name, seed=seed, **options)
+    for name, seed, threads in (("one", 1, 1), ("again", 1, 2), ("other", 2, 1)):
+        run_train(sample, tmp_path / name, seed=seed, threads=threads, **options)
     one, again, other = (contents(tmp_path / name) for name in ("one", "again", "other"))
     assert one == again
     assert set(one) == {"curve.csv", "model/config.json", "model/weights.safetensors"}
@@ -97,6 +99,20 @@ def test_what_shapes_training_has_an_effect(
     _, usual = run_train(sample, tmp_path / "usual", epochs=1)
     _, changed = run_train(sample, tmp_path / "changed", epochs=1, **changes)
     assert usual["validation_loss"][0] != changed["validation_loss"][0]
+
+
+def test_trained_vectors_are_of_tokens_of_train_alone(sample: Data, tmp_path: Path) -> None:
+    model, _ = run_train(sample, tmp_path)
+    forms = load_file(model / WEIGHTS)["forms.weight"]
+    assert not forms[0].any(), "what train has not keeps its word's vector"
+    assert forms[1:].any(dim=1).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_trains_and_repeats_its_bits(sample: Data, tmp_path: Path) -> None:
+    for name in ("one", "again"):
+        run_train(sample, tmp_path / name, device="cuda", threads=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "again")
 
 
 def test_a_loss_that_is_not_finite_names_the_learning_rate(sample: Data, tmp_path: Path) -> None:
