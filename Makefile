@@ -64,9 +64,10 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
 # PIP_FIND_LINKS or another index offers one.
+# A pip before 23.1 would else build seqeval by a way that fails: Debian 12 has one.
 .venv/done: requirements.lock requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"Python 3.11 or newer is needed; name one as in: make test PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install -r requirements-dev.lock
+	.venv/bin/pip install --use-pep517 -r requirements-dev.lock
 	touch $@
