@@ -1,21 +1,28 @@
-"""Stage 5: tag validation and test once, and score the result.
+"""Stage 5: tag validation and test once, score the result, and show its errors.
 
-Run as `python -m stages.evaluate data/corpus data/embeddings data/index data/model
-metrics/metrics.json metrics/confusion.csv data/predictions`.
+Run as `python -m stages.evaluate data/corpus data/embeddings data/index data/model data/curve.csv
+tagger/page.html metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
+metrics/sentences.csv data/predictions data/report`.
 """
 
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
+from tagger.errors import count_errors, find_errors
 from tagger.lstm import workers
 from tagger.model import Tagger
+from tagger.report import describe, render
 from tagger.scoring import count_confusions, score
+from tagger.slices import SLICES, Score, Train, count, score_slices
 from tagger.split import Split
-from tagger.stage import run, whole
-from tagger.tags import to_iob2, types_of
+from tagger.stage import SPLITS, run, whole
+from tagger.tags import spans, to_iob2, types_of
 from tagger.vocabulary import TAGS, read_lines, read_vectors
 
 
@@ -24,43 +31,120 @@ def evaluate(
     embeddings: Path,
     index: Path,
     model: Path,
+    curve: Path,
+    page: Path,
     metrics: Path,
     confusion: Path,
+    intervals: Path,
+    sentences: Path,
     predictions: Path,
+    report: Path,
     *,
     threads: int,
 ) -> None:
-    """Write the scores, the confusion of types by token, and {validation,test}.conll.
+    """Write the scores, what they are made of, {validation,test}.conll and a page of the errors.
 
-    Those hold a token, its gold tag and its predicted tag a line, as the CoNLL scorer reads them.
+    * metrics: the scores by split, type and slice, as JSON
+    * confusion: how many tokens of each type were taken for each, as CSV
+    * intervals: F1 or recall by split, type and slice with its 95 % interval, as CSV
+    * sentences: the entities of each sentence, counted, as CSV (see tagger/slices.py)
+    * predictions: a token, its gold tag and its predicted tag a line, as the CoNLL scorer reads it
+    * report: index.html, made of `page`, a template
     """
     torch.use_deterministic_algorithms(True)
     executor = workers(threads)
     tagger = Tagger.load(model, torch.from_numpy(read_vectors(embeddings)))
     names = read_lines(index / TAGS)
     types = types_of(names)
-    scores, rows = {}, []
-    with whole(predictions) as folder, whole(metrics) as json_file, whole(confusion) as csv_file:
-        folder.mkdir()
+    tokens = {name: read_tokens(corpus / f"{name}.parquet") for name in SPLITS}
+    splits = {name: Split.read(index / f"{name}.safetensors") for name in SPLITS}
+    gold = {name: split.sentences(split.tags, names) for name, split in splits.items()}
+    train = Train.of(tokens["train"], gold["train"])
+
+    scores: dict[str, Any] = {}
+    confusions, by_slice, counts = [], [], []  # tables of each split
+    wrong: list[dict[str, Any]] = []  # sentences
+    with ExitStack() as stack:
+        metrics, confusion, intervals, sentences, predictions, report = (
+            stack.enter_context(whole(path))
+            for path in (metrics, confusion, intervals, sentences, predictions, report)
+        )
+        predictions.mkdir()
+        report.mkdir()
         for name in ("validation", "test"):
-            split = Split.read(index / f"{name}.safetensors")
-            gold = split.sentences(split.tags, names)
+            split = splits[name]
             found = tagger.tag(split, executor=executor)[0]
             predicted = [to_iob2(some) for some in split.sentences(found, tagger.tags)]
-            scores[name] = score(gold, predicted)
-            rows += [(name, *row) for row in count_confusions(gold, predicted, types)]
-            tokens = pd.read_parquet(corpus / f"{name}.parquet")["tokens"]
-            with (folder / f"{name}.conll").open("w", encoding="utf-8", newline="\n") as file:
-                for sentence in zip(tokens, gold, predicted, strict=True):
-                    file.writelines(f"{' '.join(line)}\n" for line in zip(*sentence, strict=True))
-                    file.write("\n")
-            rows_by_type = scores[name]["types"] | {"all": scores[name]}
-            table = pd.DataFrame.from_dict(rows_by_type, orient="index")
-            columns = ["precision", "recall", "f1", "support"]
-            print(f"{name}\n{table[columns].to_string()}", flush=True)
-        json_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-        table = pd.DataFrame(rows, columns=["split", "gold", "predicted", "tokens"])
-        table.to_csv(csv_file, index=False, lineterminator="\n")
+            write_conll(predictions / f"{name}.conll", tokens[name], gold[name], predicted)
+            pairs = count_confusions(gold[name], predicted, types)
+            confusions.append(pd.DataFrame(pairs, columns=["gold", "predicted", "tokens"]))
+            documents = split.documents.tolist()
+            counts.append(count(tokens[name], documents, gold[name], predicted, types, train))
+            of_slices = score_slices(counts[-1])
+            by_slice.append(pd.DataFrame(of_slices))
+            scores[name] = {
+                **score(gold[name], predicted),
+                **told_apart(of_slices),
+                "errors": count_errors(gold[name], predicted),
+            }
+            columns = zip(tokens[name], gold[name], predicted, strict=True)
+            for number, sentence in enumerate(columns):
+                if sentence[1] != sentence[2]:
+                    place = {"split": name, "document": documents[number], "sentence": number}
+                    wrong.append(place | show(*sentence, train))
+            by_type = pd.DataFrame.from_dict(
+                scores[name]["types"] | {"all": scores[name]}, orient="index"
+            )
+            print(f"{name}\n{by_type[['precision', 'recall', 'f1', 'support']].to_string()}")
+            ends = scores[name]["f1_interval"]
+            print(f"95 % interval of F1: {ends['low']:.4f} to {ends['high']:.4f}", flush=True)
+
+        metrics.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        tables = [
+            pd.concat(dict(zip(scores, some, strict=True)), names=["split"]).reset_index("split")
+            for some in (confusions, by_slice, counts)
+        ]
+        for table, file in zip(tables, (confusion, intervals, sentences), strict=True):
+            table.to_csv(file, index=False, float_format="%.4f", lineterminator="\n")
+        template = page.read_text(encoding="utf-8")
+        html = render(template, scores, tables[1], tables[0], pd.read_csv(curve), wrong)
+        (report / "index.html").write_text(html, encoding="utf-8")
+
+
+def read_tokens(path: Path) -> list[list[str]]:
+    """The tokens of each sentence of a split of the corpus."""
+    return [list(tokens) for tokens in pd.read_parquet(path, columns=["tokens"])["tokens"]]
+
+
+def write_conll(path: Path, *columns: Sequence[Sequence[str]]) -> None:
+    """Write a line a token and an empty line after each sentence; each column by sentence."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for sentence in zip(*columns, strict=True):
+            file.writelines(f"{' '.join(line)}\n" for line in zip(*sentence, strict=True))
+            file.write("\n")
+
+
+def told_apart(rows: Sequence[Score]) -> dict[str, Any]:
+    """What metrics.json tells of these scores: the interval of F1, and the scores of slices."""
+    found = {row.slice: row for row in rows}
+    slices = {
+        name: {row.measure.lower(): round(row.score, 4), "support": row.support}
+        for name, row in ((name, found[label]) for name, label in SLICES.items())
+    }
+    ends = {"low": round(found["all"].low, 4), "high": round(found["all"].high, 4)}
+    return {"f1_interval": ends, "slices": slices}
+
+
+def show(
+    tokens: Sequence[str], gold: Sequence[str], predicted: Sequence[str], train: Train
+) -> dict[str, Any]:
+    """A sentence as the report shows it, with the slices that it and its wrong entities are in."""
+    sides = spans(gold), spans(predicted)
+    entities = [error.gold or error.predicted for error in find_errors(*sides)]
+    slices = [name for entity in entities if entity for name in train.slices_of(tokens, entity)]
+    names = {*train.slices_of_sentence(tokens), *slices}
+    labels = [label for name, label in SLICES.items() if name in names]
+    return describe(tokens, *sides) | {"slices": labels}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Fixtures: the sample through the first stages, and clones in which the real commands run."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,12 +8,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from stages.download import download
 from stages.embed import embed
+from stages.evaluate import evaluate
 from stages.index import index
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +49,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
     embed(INPUTS / "vectors", data.embeddings, embeddings="sample")
     index(data.corpus, data.embeddings, data.index)
     return data
+
+
+def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[str, Any]:
+    """Evaluate a model on the sample, every output in a folder; the scores."""
+    outputs = ("metrics.json", "confusion.csv", "intervals.csv", "sentences.csv")
+    evaluate(
+        sample.corpus, sample.embeddings, sample.index, model, curve, ROOT / "tagger/page.html",
+        *(folder / name for name in outputs), folder / "predictions", folder / "report", threads=1,
+    )  # fmt: skip
+    scores: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return scores
 
 
 @dataclass

@@ -120,6 +120,8 @@ def test_train_keeps_its_run_cache_and_git_gets_the_metrics() -> None:
     assert uncached == {
         ("evaluate", "metrics/metrics.json"),
         ("evaluate", "metrics/confusion.csv"),
+        ("evaluate", "metrics/intervals.csv"),
+        ("evaluate", "metrics/sentences.csv"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,11 +10,13 @@ import pytest
 import torch
 from seqeval.metrics import f1_score
 
-from stages.evaluate import evaluate
 from tagger.model import Tagger
+from tagger.tags import spans
 from tagger.vocabulary import read_lines, read_vectors
-from tests.conftest import Data
+from tests.conftest import Data, run_evaluate
 from tests.test_scoring import conlleval, fractions
+
+CURVE = "epoch,train_loss,validation_loss,validation_f1\n1,0.5,0.4,0.6\n2,0.3,0.3,0.7\n"
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +33,9 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in tagger.parameters():
         parameter.data.mul_(4)
     tagger.save(folder / "model")
+    (folder / "curve.csv").write_text(CURVE, encoding="utf-8")
     for name in ("one", "again"):
-        evaluate(
-            sample.corpus, sample.embeddings, sample.index, folder / "model",
-            folder / name / "metrics.json", folder / name / "confusion.csv",
-            folder / name / "predictions", threads=1,
-        )  # fmt: skip
+        run_evaluate(sample, folder / "model", folder / "curve.csv", folder / name)
     return folder
 
 
@@ -47,7 +47,7 @@ def read_predictions(path: Path) -> list[list[list[str]]]:
 
 def test_it_writes_the_same_bytes_again(evaluated: Path) -> None:
     files = [p.relative_to(evaluated / "one") for p in (evaluated / "one").rglob("*.*")]
-    assert len(files) == 4
+    assert len(files) == 7
     for file in files:
         assert (evaluated / "one" / file).read_bytes() == (evaluated / "again" / file).read_bytes()
 
@@ -87,3 +87,60 @@ def test_confusion_counts_the_tokens_of_the_predictions(evaluated: Path, split: 
             expected[gold[2:] or "O", predicted[2:] or "O"] += 1
     assert found == expected
     assert expected["PER", "O"] != expected["O", "PER"], "or rows and columns may be swapped"
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_sentences_count_the_entities_of_the_predictions(evaluated: Path, split: str) -> None:
+    table = pd.read_csv(evaluated / "one/sentences.csv").query("split == @split")
+    sentences = read_predictions(evaluated / "one/predictions" / f"{split}.conll")
+    scores = json.loads((evaluated / "one/metrics.json").read_text())[split]
+    assert len(table) == len(sentences) == scores["sentences"]
+    for row, sentence in zip(table.to_dict("records"), sentences, strict=True):
+        gold, predicted = ([line[i] for line in sentence] for i in (1, 2))
+        expected = conlleval([gold], [predicted])
+        got = [
+            sum(row[f"type.{type_}.{what}"] for type_ in scores["types"])
+            for what in ("correct", "gold", "predicted")
+        ]
+        assert got == list(expected)
+    words = {word for sentence in sentences for word, _, _ in sentence if word.isalpha()}
+    text = (evaluated / "one/sentences.csv").read_text()
+    assert not words & set(re.findall(r"\w+", text.split("\n", 1)[1]))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_slices_and_errors_add_up(evaluated: Path, split: str) -> None:
+    scores = json.loads((evaluated / "one/metrics.json").read_text())[split]
+    slices, errors = scores["slices"], scores["errors"]
+    assert slices["seen_entities"]["support"] + slices["unseen_entities"]["support"] == (
+        sum(slices[name]["support"] for name in slices if name.startswith("length"))
+    )
+    parts = [slices[name] for name in ("seen_entities", "unseen_entities")]
+    found = sum(part["recall"] * part["support"] for part in parts) / scores["support"]
+    assert found == pytest.approx(scores["recall"], abs=1e-3)
+    wrong = sum(errors.values()) - errors["spurious"]
+    assert wrong == scores["support"] - round(scores["recall"] * scores["support"])
+    low, high = scores["f1_interval"].values()
+    assert low < scores["f1"] < high
+    table = pd.read_csv(evaluated / "one/intervals.csv").query("split == @split")
+    all_ = table.set_index("slice").loc["all"]
+    assert [all_["score"], all_["low"], all_["high"]] == pytest.approx(
+        [scores["f1"], low, high], abs=1e-4
+    )
+
+
+def test_the_report_shows_the_sentences_with_errors(evaluated: Path) -> None:
+    html = (evaluated / "one/report/index.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
+    shown = {(row["split"], row["sentence"]): row for row in json.loads(data)}
+    for split in ("validation", "test"):
+        sentences = read_predictions(evaluated / "one/predictions" / f"{split}.conll")
+        for number, sentence in enumerate(sentences):
+            tokens, gold, predicted = zip(*sentence, strict=True)
+            assert ((split, number) in shown) == (gold != predicted)
+            if gold != predicted:
+                row = shown[split, number]
+                assert row["tokens"] == list(tokens)
+                assert row["predicted"] == [list(span) for span in spans(predicted)]
+                assert row["errors"]
+                assert any("entities of" in name for name in row["slices"])

@@ -19,6 +19,7 @@ from tests.conftest import TINY, Clone, commit_all
 
 MakeClone = Callable[..., Clone]
 UP_TO_DATE = "Data and pipelines are up to date."
+METRICS = ("metrics.json", "confusion.csv", "intervals.csv", "sentences.csv")
 STAGES = ("download", "embed", "index", "train", "evaluate")
 
 
@@ -35,7 +36,8 @@ def metrics(clone: Clone) -> dict[str, dict[str, float]]:
 def test_two_clones_get_the_same_bytes(reproduced: Clone, clone: MakeClone) -> None:
     other = clone("another-name")
     assert ran(other.run("dvc", "repro")) == list(STAGES)
-    for file in ("dvc.lock", "metrics/metrics.json", "metrics/confusion.csv", "data/curve.csv"):
+    metrics = [f"metrics/{file}" for file in METRICS]
+    for file in ("dvc.lock", *metrics, "data/curve.csv", "data/report/index.html"):
         assert other.read(file) == reproduced.read(file)
     weights = "data/model/weights.safetensors"
     assert (other.path / weights).read_bytes() == (reproduced.path / weights).read_bytes()
@@ -51,9 +53,8 @@ def test_a_second_repro_does_nothing(clone_with_results: Clone) -> None:
 
 def test_repro_leaves_git_only_the_lock_and_the_metrics(reproduced: Clone) -> None:
     changed = reproduced.run("git", "status", "--short").split()
-    assert set(changed) - {"M", "??"} == {
-        "dvc.lock", "metrics/metrics.json", "metrics/confusion.csv",
-    }  # fmt: skip
+    metrics = {f"metrics/{file}" for file in METRICS}
+    assert set(changed) - {"M", "??"} == {"dvc.lock", *metrics}
 
 
 def test_an_experiment_reruns_what_depends_on_it_and_shows_in_the_diffs(
@@ -83,8 +84,15 @@ def test_an_experiment_reruns_what_depends_on_it_and_shows_in_the_diffs(
         ("Loss", ["train_loss", "validation_loss", "epoch"]),
         ("F1 on validation", ["entity F1", "epoch"]),
         ("Tokens by type", ["validation", "test", "gold", "predicted", "PER", "MISC"]),
+        (
+            "F1 by type and slice",
+            [
+                "validation", "test", "all", "PER", "entities of 2 tokens",
+                "recall of entities seen in train", "F1 (or recall), with its 95 % interval",
+            ],
+        ),
     ],
-)
+)  # fmt: skip
 def test_plots_can_be_drawn(clone_with_results: Clone, plot: str, words: list[str]) -> None:
     clone = clone_with_results
     vega = clone.run("dvc", "plots", "diff", "HEAD", "--targets", plot, "--show-vega")

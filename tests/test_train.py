@@ -1,6 +1,5 @@
 """Training repeats its bits, learns, stops, and writes all or nothing."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 import stages.train
-from stages.evaluate import evaluate
 from stages.train import train
 from tagger.model import WEIGHTS
 from tagger.stage import InputError
-from tests.conftest import Data
+from tests.conftest import Data, run_evaluate
 
 SMALL: dict[str, Any] = {
     "scheme": "BIOES",
@@ -75,12 +73,7 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     assert 0.8 < curve["validation_f1"].max() < 1, "the sample can be learned, and is not easy"
     best = int(curve["validation_f1"].argmax())
     assert len(curve) == best + 1 + 4 < 40, "it stops after 4 epochs that are no better"
-    metrics = tmp_path / "metrics.json"
-    evaluate(
-        sample.corpus, sample.embeddings, sample.index, model,
-        metrics, tmp_path / "confusion.csv", tmp_path / "predictions", threads=1,
-    )  # fmt: skip
-    scores = json.loads(metrics.read_text())
+    scores = run_evaluate(sample, model, tmp_path / "curve.csv", tmp_path)
     assert scores["validation"]["f1"] == pytest.approx(curve["validation_f1"][best], abs=5.1e-5)
 
 
