@@ -3,7 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sample repro ablation bench bench-peers bench-processors test lock
+.PHONY: help sample repro ablation bench bench-peers bench-processors review test lock
+.PHONY: lock-check verify summary
 
 help:  ## say what the targets are
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -21,6 +22,10 @@ sample: .venv/done  ## all five stages on the embedded sample corpus: no network
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	.venv/bin/dvc repro
 	@echo 'The scores are in metrics/metrics.json, tagged text in data/predictions/.'
+
+BASE ?= main
+review: .venv/done  ## what HEAD (or the working tree) changes against BASE, and whether it is real
+	.venv/bin/python -m review --base $(BASE) $(if $(HEAD),--head $(HEAD)) $(if $(CHECK),--check)
 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
 	.venv/bin/python -m benchmarks.ablation
@@ -46,6 +51,21 @@ test: .venv/done  ## ruff, mypy and the whole test suite
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadgroup
+
+lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not
+	.venv/bin/python -m review.lock
+
+verify: .venv/done  ## run HEAD (REVISION=…) again elsewhere: are the results in git what it gives?
+	.venv/bin/python -m review.verify $(if $(TOLERANCE),--tolerance $(TOLERANCE)) $(REVISION)
+
+# After `make review`, in GitHub Actions: on the page of the run, and as the step's output
+# `markdown`. A comment may have 65,536 characters; the output ends with a line that can be none of
+# the review's, as it holds the review's hash.
+summary:
+	cat .review/review.md >>"$${GITHUB_STEP_SUMMARY:?is set in GitHub Actions alone}"
+	end=$$(git hash-object .review/review.md) && { echo "markdown<<$$end"; \
+		awk '(n += length + 1) > 60000 { print "\n… The rest is on the page of the run."; exit } 1' \
+		.review/review.md; echo "$$end"; } >>"$${GITHUB_OUTPUT:?is set in GitHub Actions alone}"
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
 FREEZE = .venv/bin/pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'

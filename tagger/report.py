@@ -93,7 +93,7 @@ def render(
 
 def fraction(value: float | None, digits: int = 4) -> str:
     """A score to a fixed number of digits; a dash where there is none."""
-    return "–" if value is None or isnan(value) else f"{value:.{digits}f}"  # noqa: RUF001
+    return "–" if value is None or isnan(value) else f"{value:.{digits}f}"
 
 
 def score_table(

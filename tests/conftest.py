@@ -53,10 +53,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[str, Any]:
     """Evaluate a model on the sample, every output in a folder; the scores."""
-    outputs = ("metrics.json", "confusion.csv", "intervals.csv", "sentences.csv")
     evaluate(
         sample.corpus, sample.embeddings, sample.index, model, curve, ROOT / "tagger/page.html",
-        *(folder / name for name in outputs), folder / "predictions", folder / "report", threads=1,
+        folder / "metrics.json", folder / "confusion.csv", folder / "intervals.csv",
+        folder / "sentences.csv", folder / "predictions", folder / "report", threads=1,
     )  # fmt: skip
     scores: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return scores

@@ -1,0 +1,157 @@
+"""Two taggers compared, sentence by sentence, from their metrics/sentences.csv alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tagger.significance import LEVEL, Difference, compare, correct
+from tagger.slices import BY_RECALL, SLICES, by_document
+
+PLACE = ["document", "sentence"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a score of all entities, of a type or of a slice differs.
+
+    p is corrected for the number of scores looked at beside F1 itself.
+    """
+
+    label: str
+    difference: Difference
+    p: float
+    support: int
+
+    @property
+    def verdict(self) -> str:
+        """Better or worse, or empty where there is no evidence of either."""
+        if self.p >= LEVEL:
+            return ""
+        return "better" if self.difference.delta > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of a split: F1 of all entities, the other scores, and the sentences that differ.
+
+    runs is how many there are on each side; sentences has document, sentence, base and head: the
+    number of entities missed and made up, on average over the runs.
+    """
+
+    split: str
+    runs: tuple[int, int]
+    overall: Row
+    rows: list[Row]
+    sentences: pd.DataFrame
+
+    @property
+    def better(self) -> int:
+        """The number of sentences in which the head makes fewer errors."""
+        return int((self.sentences["head"] < self.sentences["base"]).sum())
+
+    @property
+    def worse(self) -> int:
+        """The number of sentences in which the head makes more errors."""
+        return int((self.sentences["head"] > self.sentences["base"]).sum())
+
+    @property
+    def verdict(self) -> str:
+        """What a person needs to know, in a sentence."""
+        verdict = self.overall.verdict or "no evidence of a difference"
+        text = f"{verdict} ({told(self.overall.difference)})"
+        for which in ("better", "worse"):
+            if labels := [row.label for row in self.rows if row.verdict == which]:
+                text += f"; {which} on {', '.join(labels)}"
+        return text
+
+
+def told(difference: Difference) -> str:
+    """The difference in points, its interval and p."""
+    low, high = points(difference.low), points(difference.high)
+    return f"ΔF1 {points(difference.delta)}, 95 % {low} … {high}, {p_of(difference.p)}"
+
+
+def points(value: float) -> str:
+    """A difference of fractions in hundredths, with its sign."""
+    return f"{100 * value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_of(p: float) -> str:
+    """A p value, as papers print it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def compare_split(
+    split: str, base: Sequence[pd.DataFrame], head: Sequence[pd.DataFrame]
+) -> Comparison:
+    """Compare the runs of two sides on a split.
+
+    Args:
+        split: its name
+        base: metrics/sentences.csv of each run
+        head: the same of the other side
+
+    Raises:
+        ValueError: they are not of the same sentences and gold entities, or there is one run on one
+            side and several are on the other.
+    """
+    sides = [
+        [some[some["split"] == split].reset_index(drop=True) for some in side]
+        for side in (base, head)
+    ]
+    first = sides[0][0]
+    gold = [c for c in first.columns if c.startswith("type.") and c.endswith(".gold")]
+    for some in (*sides[0], *sides[1]):
+        if not set(PLACE + gold) <= set(some.columns) or not some[PLACE + gold].equals(
+            first[PLACE + gold]
+        ):
+            raise ValueError("the two are not of the same sentences and gold entities")
+    groups = [[_groups(some) for some in side] for side in sides]
+    # What only one side tells apart (an older commit had other slices) cannot be compared.
+    labels = [label for label in groups[0][0] if label in groups[1][0]]
+    counts = [np.stack([[run[label] for label in labels] for run in side]) for side in groups]
+    supports = [int(groups[0][0][label][:, 2].sum()) for label in labels]
+    supports[:3] = [supports[0]] * 3  # for precision `gold` stands for what is predicted
+    overall, *others = compare(counts[0], counts[1])
+    ps = correct([difference.p for difference in others])
+    rows = [Row(*row) for row in zip(labels[1:], others, ps, supports[1:], strict=True)]
+    sentences = first[PLACE].assign(
+        **{
+            name: np.mean([_errors(some) for some in side], axis=0)
+            for name, side in zip(("base", "head"), sides, strict=True)
+        }
+    )
+    sentences = sentences[sentences["base"] != sentences["head"]]
+    runs = len(base), len(head)
+    return Comparison(split, runs, Row("F1", overall, overall.p, supports[0]), rows, sentences)
+
+
+def _groups(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The counts that each score is made of, by its label; F1 of all entities first."""
+    found = by_document(table)
+    everything = found.pop("all")
+    return {
+        "F1": everything,
+        "precision": everything[:, [0, 1, 1]],  # 2 · correct / (predicted + predicted)
+        "recall": everything[:, [0, 2, 2]],
+        **{_label(name): counts for name, counts in found.items()},
+    }
+
+
+def _label(name: str) -> str:
+    return f"{SLICES.get(name, name)}{' (recall)' if name in BY_RECALL else ''}"
+
+
+def _errors(table: pd.DataFrame) -> np.ndarray:
+    """The number of entities that each sentence lacks or has too many, [sentences]."""
+
+    def total(what: str) -> np.ndarray:
+        columns = [c for c in table.columns if c.startswith("type.") and c.endswith(f".{what}")]
+        counts: np.ndarray = table[columns].to_numpy(np.int64)
+        result: np.ndarray = counts.sum(axis=1)
+        return result
+
+    wrong: np.ndarray = total("predicted") + total("gold") - 2 * total("correct")
+    return wrong

@@ -1,0 +1,189 @@
+"""What makes dvc.lock stale, and what does not: above all a clone without any data."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from review.lock import check, read_lock
+from review.revision import Revision
+from tagger.stage import InputError
+from tests.conftest import Clone, commit_all
+
+CACHED = [
+    "data/corpus", "data/embeddings", "data/index", "data/model", "data/curve.csv",
+    "data/predictions", "data/report",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def as_a_new_user(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.fixture(scope="module")
+def pair(reproduced: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone]:
+    """A clone that has the results, and a fresh one of it, which has those in git alone."""
+    folder = tmp_path_factory.mktemp("lock")
+    shutil.copytree(reproduced.path, folder / "results", symlinks=True)
+    full = Clone(folder / "results", reproduced.env)
+    commit_all(full)
+    full.run("git", "clone", "-q", str(full.path), str(folder / "fresh"))
+    return full, Clone(folder / "fresh", reproduced.env)
+
+
+@pytest.fixture
+def fresh(pair: tuple[Clone, Clone]) -> Iterator[Clone]:
+    yield pair[1]
+    pair[1].run("git", "checkout", "-q", ".")
+
+
+def test_a_fresh_clone_is_current(fresh: Clone) -> None:
+    assert check(fresh.path) == ({}, CACHED)
+    output = fresh.run("python", "-m", "review.lock")
+    assert "Not in the local cache, which is no fault: data/corpus, " in output
+    assert output.endswith("dvc.lock is current.\n")
+
+
+def change_code(clone: Clone) -> None:
+    clone.edit("tagger/crf.py", "import torch\n", "import torch\n\n")
+
+
+def change_versions(clone: Clone) -> None:
+    clone.edit("requirements.lock", "numpy==", "numpy==1")
+
+
+def change_a_parameter(clone: Clone) -> None:
+    clone.set(hidden=24)
+
+
+def change_a_result(clone: Clone) -> None:
+    clone.edit("metrics/metrics.json", "{", "{ ")
+
+
+def change_a_command(clone: Clone) -> None:
+    clone.edit("dvc.yaml", "python -m stages.train", "python -O -m stages.train")
+
+
+def add_a_dependency(clone: Clone) -> None:
+    clone.edit("dvc.yaml", "- stages/train.py\n", "- stages/train.py\n      - data/corpus\n")
+
+
+def delete_code(clone: Clone) -> None:
+    (clone.path / "tagger/scoring.py").unlink()
+
+
+def change_a_hash_in_the_lock(clone: Clone) -> None:
+    text = clone.read("dvc.lock")
+    before, it, after = text.rpartition("path: data/model\n")
+    after = re.sub(r"md5: \w{4}", "md5: 0123", after, count=1)
+    (clone.path / "dvc.lock").write_text(before + it + after, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            change_code,
+            {
+                "train": ["changed: tagger/crf.py"],
+                "evaluate": ["changed: tagger/crf.py", "after train"],
+            },
+        ),
+        (
+            change_versions,
+            {
+                "download": ["changed: requirements.lock"],
+                "embed": ["changed: requirements.lock"],
+                "index": ["changed: requirements.lock", "after download, embed"],
+                "train": ["changed: requirements.lock", "after embed, index"],
+                "evaluate": ["changed: requirements.lock", "after download, embed, index, train"],
+            },
+        ),
+        (
+            change_a_parameter,
+            {
+                "train": ["parameter hidden: 16 in dvc.lock, 24 in params.yaml"],
+                "evaluate": ["after train"],
+            },
+        ),
+        (change_a_result, {"evaluate": ["changed output: metrics/metrics.json"]}),
+        (change_a_command, {"train": ["changed command"], "evaluate": ["after train"]}),
+        (
+            add_a_dependency,
+            {"train": ["not in dvc.lock: data/corpus"], "evaluate": ["after train"]},
+        ),
+        (delete_code, {"evaluate": ["deleted: tagger/scoring.py"]}),
+        (
+            change_a_hash_in_the_lock,
+            {"evaluate": ["dvc.lock has another data/model here than train made"]},
+        ),
+    ],
+)
+def test_a_change_names_the_stages_that_would_rerun_and_why(
+    fresh: Clone, change: Callable[[Clone], None], expected: dict[str, list[str]]
+) -> None:
+    change(fresh)
+    stale, missing = check(fresh.path)
+    assert stale == expected
+    assert list(stale) == list(expected), "in the order of the pipeline"
+    assert missing == CACHED
+
+
+def test_without_a_lock_nothing_is_in_it(fresh: Clone) -> None:
+    (fresh.path / "dvc.lock").unlink()
+    output = fresh.run("python", "-m", "review.lock", status=1)
+    assert "index: not in dvc.lock; after download, embed\n" in output
+    assert output.endswith("dvc.lock is not current: run dvc repro, and commit what it changes.\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\nstages: {}\n>>>>>>> x\n",
+            "^dvc.lock has a merge conflict in line 2: <<<<<<< HEAD. Settle it; of dvc.lock take",
+        ),
+        ("stages: {\n", "(?s)^dvc.lock is not YAML: .*line 2"),
+        ("[]\n", "(?s)^`dvc status --json` failed: .*dvc.lock"),
+    ],
+)
+def test_a_broken_lock_is_an_error(fresh: Clone, text: str, message: str) -> None:
+    (fresh.path / "dvc.lock").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        check(fresh.path)
+
+
+def test_data_of_another_state_do_not_make_the_lock_stale(pair: tuple[Clone, Clone]) -> None:
+    full, _ = pair
+    config = full.path / "data/model/config.json"
+    config.chmod(0o644)
+    config.write_text("{}", encoding="utf-8")
+    assert "data/model" in full.run("dvc", "status")
+    assert check(full.path) == ({}, [])
+    assert "Running" not in full.run("dvc", "repro"), "it takes the model from the cache"
+    assert json.loads(config.read_text(encoding="utf-8"))
+
+
+def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
+    clone_with_results: Clone,
+) -> None:
+    clone = clone_with_results
+    clone.set(hidden=24)
+    commit_all(clone)
+    (clone.path / "tagger/crf.py").unlink()  # of the working tree alone
+    later, earlier = (read_lock(Revision.find(clone.path, name)) for name in ("HEAD", "HEAD~1"))
+    assert list(later.stale) == ["train", "evaluate"]
+    assert later.stale["evaluate"] == ["after train"]
+    assert earlier == ({}, [])
+    assert list(read_lock(Revision.find(clone.path, "")).stale) == ["train", "evaluate"]
+
+
+def test_a_shallow_clone_will_do(clone_with_results: Clone, tmp_path: Path) -> None:
+    source = clone_with_results.path.as_uri()
+    clone_with_results.run("git", "clone", "-q", "--depth", "1", source, str(tmp_path / "shallow"))
+    assert read_lock(Revision.find(tmp_path / "shallow", "HEAD")) == ({}, CACHED)

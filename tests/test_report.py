@@ -1,0 +1,543 @@
+"""The report: its figures and data without a browser; the rest as a person uses it, in Chromium."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tagger.errors import KINDS, find_errors
+from tagger.report import Axis, describe, render
+from tagger.slices import SLICES
+from tagger.tags import Span
+
+pytestmark = pytest.mark.xdist_group("report")  # one browser, in one worker
+
+TEMPLATE = (Path(__file__).parent.parent / "tagger" / "page.html").read_text(encoding="utf-8")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+UNSEEN, CAPITALS = SLICES["unseen_entities"], SLICES["sentences_in_capitals"]
+NASTY = "<img/src=x/onerror=alert(1)>"  # a type of entity, as no tag's rules forbid
+Sentence = dict[str, Any]
+Open = Callable[..., Page]
+
+
+def sentence(
+    number: int,
+    text: str,
+    gold: Sequence[tuple[int, int, str]],
+    predicted: Sequence[tuple[int, int, str]],
+    split: str = "test",
+    slices: Sequence[str] = (),
+) -> Sentence:
+    found = describe(text.split(" "), [Span(*s) for s in gold], [Span(*s) for s in predicted])
+    return {**found, "split": split, "document": 7, "sentence": number, "slices": list(slices)}
+
+
+SENTENCES = [
+    sentence(
+        10, "Ada Quill met Bo in Tarrow .",
+        [(0, 2, "PER"), (3, 4, "PER"), (5, 6, "LOC")], [(0, 2, "PER"), (5, 6, "LOC")],
+        "validation", [UNSEEN],
+    ),
+    sentence(
+        11, "TARROW LOST AGAIN", [(0, 1, "LOC")], [(1, 3, "ORG")], "validation", [CAPITALS],
+    ),
+    sentence(12, "Tarrow beat Mirefield", [(0, 1, "ORG"), (2, 3, "ORG")], [(0, 1, "LOC")]),
+    sentence(13, "the old Ada Quill", [(2, 4, "PER")], [(3, 4, "PER")], "test", [UNSEEN]),
+    sentence(14, "QUILL OF ADA", [(0, 3, "ORG")], [(2, 3, "PER")], "test", [UNSEEN, CAPITALS]),
+]  # fmt: skip
+
+
+def page_of(
+    sentences: Sequence[Sentence] = SENTENCES, types: Sequence[str] = ("PER", "ORG", "LOC")
+) -> str:
+    row = {"precision": 0.9, "recall": 0.8, "f1": 0.8471, "support": 1234}
+    scores: dict[str, Any] = {
+        split: {
+            **row, "f1": f1, "f1_interval": {"low": f1 - 0.02, "high": f1 + 0.01},
+            "accuracy": 0.98, "invalid_transitions": 0, "sentences": 2345, "tokens": 34567,
+            "types": dict.fromkeys(sorted(types), row),
+            "slices": {"unseen_entities": {"recall": 0.8, "support": 99}},
+            "errors": {kind.replace(" ", "_"): 100 + i for i, kind in enumerate(KINDS)},
+        }
+        for split, f1 in (("validation", 0.9123), ("test", 0.8876))
+    }  # fmt: skip
+    rows = [
+        (split, name, "recall" if name == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
+        for split, f1 in (("validation", 0.9123), ("test", 0.8876))
+        for name in ("all", *types, UNSEEN)
+    ]
+    columns = ["split", "slice", "measure", "score", "low", "high", "support"]
+    confusion = [
+        (split, *pair, 1000 + i)
+        for split in scores
+        for i, pair in enumerate(product(("O", *types), repeat=2))
+    ]
+    curve = [(1, 0.4, 0.3, 0.7), (2, 0.2, 0.15, 0.9123), (3, 0.1, 0.2, 0.85)]
+    return render(
+        TEMPLATE,
+        scores,
+        pd.DataFrame(rows, columns=columns),
+        pd.DataFrame(confusion, columns=["split", "gold", "predicted", "tokens"]),
+        pd.DataFrame(curve, columns=["epoch", "train_loss", "validation_loss", "validation_f1"]),
+        sentences,
+    )
+
+
+def hostile() -> Sentence:
+    text = (
+        '<script>alert(1)</script> </script> <!-- &amp; " \u2028 👩‍🚀 שלום عالم ${alert(1)} {{7*7}}'
+    )
+    return sentence(66, text, [(0, 2, NASTY), (7, 9, "PER")], [(1, 2, "PER")])
+
+
+# Without a browser
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    assert page_of() == page_of()
+
+
+def test_the_data_in_the_page_are_the_sentences() -> None:
+    sentences = [*SENTENCES, hostile()]
+    (data,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', page_of(sentences)
+    )
+    assert json.loads(data) == sentences
+    assert not re.search("[<>&\u2028\u2029]", data)
+
+
+def test_markup_in_a_type_is_escaped_wherever_it_is_shown() -> None:
+    page = page_of([hostile()], types=("PER", NASTY))
+    assert NASTY not in page
+    assert "&lt;img/src=x/onerror=alert(1)&gt;" in page
+
+
+def test_a_description_points_at_its_own_entities() -> None:
+    gold = [Span(0, 2, "PER"), Span(3, 4, "LOC"), Span(5, 6, "ORG")]
+    predicted = [Span(0, 2, "PER"), Span(2, 4, "LOC"), Span(4, 5, "PER")]
+    found = describe(list("abcdef"), gold, predicted)
+    assert found["tokens"] == list("abcdef")
+    assert found["gold"][0] == [0, 2, "PER"]
+    assert [
+        (
+            error["kind"],
+            None if error["gold"] is None else gold[error["gold"]],
+            None if error["predicted"] is None else predicted[error["predicted"]],
+        )
+        for error in found["errors"]
+    ] == find_errors(gold, predicted)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_an_axis_holds_its_values_and_has_few_even_ticks(values: list[float]) -> None:
+    axis = Axis.over(values, 0, 1000)
+    places, texts = zip(*axis.ticks, strict=True)
+    assert all(0 <= axis.at(value) <= 1000 for value in values)
+    assert places[0] == 0
+    assert places[-1] == 1000
+    assert 2 <= len(set(texts)) == len(places) <= 8
+    even = [1000 * i / (len(places) - 1) for i in range(len(places))]
+    assert list(places) == pytest.approx(even, abs=0.1)
+    # A tick's text is the value at its place
+    assert [axis.at(float(text)) for text in texts] == pytest.approx(even, abs=0.1)
+
+
+def svgs(page: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]  # noqa: S314
+
+
+def test_charts_hold_the_figures_and_say_what_they_are() -> None:
+    whiskers, loss, f1, *matrices = svgs(page_of())
+    assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in (whiskers, loss, f1))
+    titles = [title.text for title in whiskers.iter("title")]
+    assert titles[1] == "test, all: F1 0.8876 (0.8676–0.8976)"
+    assert len(titles) == 2 * len(("all", "PER", "ORG", "LOC", UNSEEN))
+    for group in whiskers.iter("g"):
+        line, point = group.find("line"), group.find("circle")
+        assert line is not None
+        if point is not None:  # two thirds of an interval are below its score
+            low, high = float(line.get("x1", 0)), float(line.get("x2", 0))
+            at = float(point.get("cx", 0))
+            assert at - low == pytest.approx(2 * (high - at), abs=0.3)
+    assert len(loss.findall("polyline")) == 2
+    (line,) = f1.findall("polyline")
+    heights = [float(pair.split(",")[1]) for pair in line.get("points", "").split()]
+    assert heights[0] > heights[2] > heights[1]  # SVG counts from the top
+    assert "0.9123 in epoch 2" in str(f1.get("aria-label"))
+    assert len(matrices) == 2
+    for svg in matrices:
+        texts = {"".join(text.itertext()) for text in svg.iter("text")}
+        assert texts >= {f"{1000 + i:,}" for i in range(16)} | {"O", "PER", "gold ↓", "predicted →"}
+        assert "gold PER, predicted ORG: 1,006" in {title.text for title in svg.iter("title")}
+
+
+def test_the_header_and_the_tables_hold_the_scores() -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page_of()))
+    assert "F1 on validation 0.9123 95 % interval 0.8923–0.9223" in text
+    assert "F1 on test 0.8876" in text
+    assert "PER 0.9000 0.8000 0.8471 0.8923–0.9223" in text
+    assert f"{UNSEEN} – 0.8000 0.8923–0.9223 – 50" in text
+    assert "missed no prediction shares a token with it 100 100 spurious" in text
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is on the path")
+    with sync_playwright() as playwright:
+        # Root has no sandbox, and who tests in a container is root.
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens a report; in the end it has asked for nothing but its file, and nothing went wrong."""
+    path = tmp_path / "index.html"
+    requests: list[str] = []
+    troubles: list[str] = []
+    contexts = []
+
+    def opened(html: str | None = None, fragment: str = "", **options: Any) -> Page:
+        path.write_text(page_of() if html is None else html, encoding="utf-8")
+        context = browser.new_context(reduced_motion="reduce", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # the machine may be busy
+        page.on("request", lambda request: requests.append(request.url.split("#")[0]))
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        page.goto(path.as_uri() + fragment)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert set(requests) == {path.as_uri()}
+    assert troubles == []
+
+
+def shown(page: Page) -> list[int]:
+    """The numbers of the sentences in the page."""
+    places = page.locator("#list > li .where").all_text_contents()
+    return [int(found[1]) for place in places if (found := re.search(r"sentence (\d+)", place))]
+
+
+def count(page: Page) -> str:
+    return page.locator("#count").inner_text()
+
+
+def focused(page: Page) -> str:
+    """The id of the element with the focus, or the number of the sentence."""
+    found = page.evaluate(
+        "document.activeElement.id || document.activeElement.querySelector('.where')?.textContent"
+    )
+    return str(found)
+
+
+def wanted(split: str, kind: str, type_: str, slice_: str, search: str) -> list[int]:
+    """The numbers of the sentences that filters should leave."""
+    result = []
+    for s in SENTENCES:
+        errors = [
+            {"", s[row][e[row]][2]}
+            for e in s["errors"]
+            for row in ("gold", "predicted")
+            if e[row] is not None and kind in ("", e["kind"])
+        ]
+        text = " ".join(s["tokens"]).casefold()
+        if (
+            any(type_ in types for types in errors)
+            and split in ("", s["split"])
+            and slice_ in ("", *s["slices"])
+            and search in text
+        ):
+            result.append(s["sentence"])
+    return result
+
+
+def test_every_combination_of_filters_leaves_the_sentences_that_it_should(open_page: Open) -> None:
+    page = open_page()
+    combinations = list(
+        product(
+            ("", "validation", "test"),
+            ("", *KINDS),
+            ("", "PER", "ORG", "LOC"),
+            ("", UNSEEN, CAPITALS),
+            ("", "ada quill"),
+        )
+    )
+    found = page.evaluate(
+        """combinations => combinations.map(values => {
+            ["split", "kind", "type", "slice", "search"].forEach((id, i) => {
+                document.getElementById(id).value = values[i];
+            });
+            document.getElementById("filters").dispatchEvent(new Event("input"));
+            return [...document.querySelectorAll("#list > li .where")].map(
+                where => Number(/sentence (\\d+)/.exec(where.textContent)[1]));
+        })""",
+        combinations,
+    )
+    assert found == [wanted(*some) for some in combinations]
+
+
+def test_filters_search_and_their_counts(open_page: Open) -> None:
+    page = open_page()
+    assert shown(page) == [10, 11, 12, 13, 14]
+    assert count(page) == "5 of 5 sentences"
+    page.locator("#split").select_option("test")
+    assert shown(page) == [12, 13, 14]
+    # Each filter tells what it would leave, given the others
+    assert "missed (1)" in page.locator("#kind").inner_text()
+    assert "spurious (0)" in page.locator("#kind").inner_text()
+    assert "validation (2)" in page.locator("#split").inner_text()
+    page.locator("#split").select_option("")
+    page.locator("#type").select_option("LOC")
+    assert "missed (1)" in page.locator("#kind").inner_text()  # of LOC, and that in 11 alone
+    assert "spurious (0)" in page.locator("#kind").inner_text()
+    page.locator("#type").select_option("")
+    page.locator("#split").select_option("test")
+    page.locator("#search").fill("  QUILL ")
+    assert shown(page) == [13, 14]
+    assert page.locator(".hit").all_text_contents() == ["Quill", "QUILL"]
+    page.locator("#slice").select_option(CAPITALS)
+    assert (shown(page), count(page)) == ([14], "1 of 5 sentences")
+    page.locator("#kind").select_option("missed")
+    assert count(page) == "0 of 5 sentences"
+    assert page.get_by_text("No sentence is like that.").is_visible()
+    page.get_by_role("button", name="Clear").click()
+    assert count(page) == "5 of 5 sentences"
+
+
+def test_a_view_is_in_the_address_and_the_counts_of_errors_lead_to_one(open_page: Open) -> None:
+    page = open_page()
+    page.locator("#search").fill("ada & co")
+    page.locator("#search").fill("ada quill")
+    page.locator("#split").select_option("test")
+    fragment = page.url.partition("#")[2]
+    again = open_page(fragment=f"#{fragment}")
+    assert shown(again) == [13]
+    assert again.locator("#search").input_value() == "ada quill"
+    again.locator(".kinds tr", has_text="spurious").get_by_role("link").first.click()
+    assert shown(again) == [11]
+    assert again.locator("#kind").input_value() == "spurious"
+    assert focused(again) == "sentences"
+    again.go_back()
+    assert shown(again) == [13]
+    assert shown(open_page(fragment="#split=nonsense")) == [10, 11, 12, 13, 14]
+
+
+def test_all_of_it_works_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    press = page.keyboard.press
+    for _ in range(60):
+        press("Tab")
+        if focused(page) == "split":
+            break
+    press("ArrowDown")
+    press("ArrowDown")
+    assert page.locator("#split").input_value() == "test"
+    assert shown(page) == [12, 13, 14]
+    for name in ("kind", "type", "slice", "search", "clear"):
+        press("Tab")
+        assert focused(page) == name
+    press("Enter")
+    assert count(page) == "5 of 5 sentences"
+    press("Tab")
+    press("Tab")
+    assert "sentence 10" in focused(page)  # the list is one stop
+    press("/")
+    assert focused(page) == "search"
+    page.keyboard.type("quill/j")  # where one types, keys are letters
+    assert page.locator("#search").input_value() == "quill/j"
+    press("Backspace")
+    press("Backspace")
+    press("Enter")
+    for key, number in (
+        ("j", 13), ("ArrowDown", 14), ("j", 14), ("k", 13), ("ArrowUp", 10), ("k", 10)
+    ):  # fmt: skip
+        press(key)
+        assert f"sentence {number}" in focused(page)
+        outline = page.evaluate(
+            "(({outlineStyle, outlineWidth}) => [outlineStyle, parseFloat(outlineWidth)])"
+            "(getComputedStyle(document.activeElement))"
+        )
+        assert outline[0] == "solid"
+        assert outline[1] >= 2
+        assert page.evaluate(  # below the filters
+            "document.activeElement.getBoundingClientRect().top >="
+            " document.getElementById('filters').getBoundingClientRect().bottom"
+        )
+    press("Escape")
+    assert (count(page), focused(page)) == ("5 of 5 sentences", "search")
+    assert "#" not in page.url
+
+
+def test_a_sentence_is_drawn_with_its_entities_and_its_errors_in_words(open_page: Open) -> None:
+    page = open_page()
+    item = page.locator("#list > li").nth(3)  # "the old Ada Quill"
+    item.scroll_into_view_if_needed()
+    assert item.locator(".word").all_text_contents() == ["the", "old", "Ada", "Quill"]
+    bars = {
+        row: [
+            index
+            for index, token in enumerate(item.locator(".token").all())
+            if token.locator(f".bar.{row}").count()
+        ]
+        for row in ("gold", "predicted")
+    }
+    assert bars == {"gold": [2, 3], "predicted": [3]}
+    boxes = {
+        name: item.locator(name).last.bounding_box() for name in (".gold", ".word", ".predicted")
+    }
+    heights = [box["y"] for box in boxes.values() if box]
+    assert heights == sorted(heights)  # gold over the token, predicted under it
+    assert item.locator(".bar.first").all_text_contents() == ["1PER", "1PER"]
+    words = "1wrong boundarygold PER “Ada Quill”, predicted PER “Quill”"
+    assert item.locator(".errors li").all_text_contents() == [words]
+    labels = item.locator(".tokens").evaluate("e => getComputedStyle(e, '::before').content")
+    assert "gold" in labels
+    assert "predicted" in labels
+
+
+def test_markup_in_the_corpus_is_text(open_page: Open) -> None:
+    bad = hostile()
+    page = open_page(page_of([bad], types=("PER", NASTY)))
+    words = page.locator(".word").evaluate_all("all => all.map(one => one.textContent)")
+    assert words == bad["tokens"]
+    assert NASTY in str(page.locator(".bar.gold").first.text_content())
+    assert NASTY in page.locator("#type").inner_text()
+    assert page.locator("img, #list script").count() == 0
+    page.locator("#search").fill("<script>")
+    assert page.locator(".hit").text_content() == "<script>alert(1)</script>"
+    page.locator("#search").fill("שלום")
+    page.locator("#type").select_option(NASTY)
+    assert shown(page) == [66]
+    again = open_page(page_of([sentence(1, "שלום Ada", [(0, 2, "PER")], [])]))
+    first, last = again.locator(".bar").all()
+    corner = "e => getComputedStyle(e).borderTopRightRadius"
+    assert first.evaluate(corner) != "0px"  # from right to left
+    assert last.evaluate(corner) == "0px"
+
+
+def test_thousands_of_sentences_come_in_portions(open_page: Open) -> None:
+    # Two kinds of error and eleven lengths
+    many = [
+        sentence(i, f"w{i} " + "so " * (i % 11) + "Ada", [(0, 1, "PER")], [(0, 1, "ORG")][: i % 2])
+        for i in range(3500)
+    ]
+    page = open_page(page_of(many))
+    rows = page.locator("#list > li")
+    assert count(page) == "3,500 of 3,500 sentences"
+    assert rows.count() == 50
+    rows.nth(40).scroll_into_view_if_needed()
+    page.locator("#kind").select_option("missed")
+    first, bar = rows.first.bounding_box(), page.locator("#filters").bounding_box()
+    assert first
+    assert bar
+    assert bar["y"] + bar["height"] <= first["y"] < 720  # the height of Playwright's window
+    assert count(page) == "1,750 of 3,500 sentences"
+    assert shown(page) == list(range(0, 100, 2))
+    page.locator("#search").fill("w34")
+    assert count(page) == "56 of 3,500 sentences"  # 34, 340, 342, …, 348, 3400, 3402, …, 3498
+    assert rows.count() == 50
+    more = page.get_by_role("button", name="Show 6 more of 6")
+    more.focus()
+    page.keyboard.press("Enter")
+    rows.nth(55).wait_for()
+    assert rows.count() == 56
+    assert more.is_hidden()
+    page.keyboard.press("Escape")
+    assert rows.count() == 50
+    rows.nth(49).focus()
+    page.keyboard.press("j")
+    assert "sentence 50" in focused(page)
+    assert rows.count() <= 150  # and what is near is there before one scrolls to it
+
+
+def test_no_sentence_with_an_error_is_said(open_page: Open) -> None:
+    page = open_page(page_of([]))
+    assert page.get_by_text("No sentence has an error.").is_visible()
+    assert page.locator("#filters").count() == 0
+
+
+def test_a_phone_scrolls_only_down(open_page: Open) -> None:
+    long = sentence(9, "x" * 400 + " Ada", [(0, 2, "A" * 60)], [(1, 2, "PER")])
+    page = open_page(
+        page_of([*SENTENCES, long]), viewport={"width": 390, "height": 844}, has_touch=True
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#sentences").scroll_into_view_if_needed()
+    wide = page.locator("#list :not(bdi)").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > 390).map(e => e.outerHTML)"
+    )
+    assert wide == []
+    bar = page.locator("#filters").bounding_box()
+    assert bar
+    assert bar["height"] < 844 / 4
+
+
+CONTRASTS = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const luminance = layers => {  // of colours laid over each other
+        for (const [colour, opacity] of layers) {
+            canvas.globalAlpha = opacity;
+            canvas.fillStyle = colour;
+            canvas.fillRect(0, 0, 1, 1);
+        }
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(value => {
+            const c = value / 255;
+            return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const result = {};
+    for (const element of document.querySelectorAll("body *")) {
+        const texts = [...element.childNodes].filter(n => n.nodeType === 3 && n.data.trim());
+        const is_hidden = !element.checkVisibility() || element.closest("script, title, option");
+        if (!texts.length || is_hidden) continue;
+        const style = getComputedStyle(element), layers = [];
+        for (let e = element; e; e = e.parentElement)
+            layers.unshift([getComputedStyle(e).backgroundColor, 1]);
+        if (element.previousElementSibling?.tagName === "rect") {  // a cell of a matrix
+            const cell = getComputedStyle(element.previousElementSibling);
+            layers.push([cell.fill, cell.fillOpacity]);
+        }
+        const text = luminance([[element.closest("svg") ? style.fill : style.color, 1]]);
+        const back = luminance(layers);
+        result[`${element.tagName} ${element.getAttribute("class")} ${texts[0].data.trim()}`] =
+            (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+    }
+    return result;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_either_scheme(open_page: Open, scheme: str) -> None:
+    types = [f"TYPE{i}" for i in range(8)]  # one of each colour, of a right and of a wrong entity
+    tokens = " ".join("ab")
+    some = [sentence(i, tokens, [(0, 1, t), (1, 2, t)], [(0, 1, t)]) for i, t in enumerate(types)]
+    page = open_page(page_of(some, types), color_scheme=scheme)
+    page.locator("#search").fill("a")
+    page.locator("#sentences").scroll_into_view_if_needed()
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 100
+    assert {name: ratio for name, ratio in contrasts.items() if ratio < 4.5} == {}
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (min(map(int, re.findall(r"\d+", background))) < 128) == (scheme == "dark")

@@ -1,0 +1,194 @@
+"""A review says what changed and whether it is real, from git alone, and says so when it cannot."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from review.__main__ import align
+from review.compare import compare_split
+from tagger.slices import Train, count
+from tests.conftest import Clone, commit_all
+
+TYPES = ["PER", "LOC"]
+
+
+def table(wrong: dict[str, float], seed: int, documents: int = 60) -> pd.DataFrame:
+    """Counts of a tagger that misses a share of the entities of each type, and of others seldom."""
+    random = np.random.default_rng(seed)
+    gold, predicted, numbers = [], [], []
+    for document in range(documents):
+        for _ in range(4):
+            tags = [f"B-{TYPES[i % 2]}" for i in range(6)]
+            gold.append(tags)
+            predicted.append([t if random.random() > wrong.get(t[2:], 0.1) else "O" for t in tags])
+            numbers.append(document)
+    tokens = [["a"] * 6] * len(gold)
+    counts = count(tokens, numbers, gold, predicted, TYPES, Train.of([], []))
+    return counts.assign(split="test")
+
+
+def test_a_verdict_says_what_a_person_needs() -> None:
+    base, worse = table({}, 1), table({"LOC": 0.3}, 2)
+    found = compare_split("test", [base], [worse])
+    assert re.fullmatch(
+        r"worse \(ΔF1 −\d+\.\d\d, 95 % −\d+\.\d\d … −\d+\.\d\d, p < 0\.001\); "
+        r"worse on recall, LOC, entities unseen in train \(recall\), .*",
+        found.verdict,
+    )
+    assert found.overall.support == 60 * 4 * 6
+    back = compare_split("test", [worse], [base])
+    assert back.verdict.startswith("better (ΔF1 +")
+    assert (back.better, back.worse) == (found.worse, found.better)
+    assert found.worse > found.better > 0
+
+    same = compare_split("test", [base], [table({}, 3)])
+    assert re.fullmatch(
+        r"no evidence of a difference \(ΔF1 [+−]\d\.\d\d, 95 % −\d\.\d\d … \+\d\.\d\d, "
+        r"p = 0\.\d+\)",
+        same.verdict,
+    )
+
+
+def test_better_here_and_worse_there_are_both_told() -> None:
+    base, head = table({"PER": 0.25, "LOC": 0.1}, 1), table({"PER": 0.1, "LOC": 0.25}, 2)
+    verdict = compare_split("test", [base], [head]).verdict
+    assert verdict.startswith("no evidence of a difference (")
+    assert verdict.endswith("; better on PER; worse on LOC")
+
+
+def test_several_runs_are_tested_as_such() -> None:
+    seeds = [table({}, seed) for seed in range(6)]
+    found = compare_split("test", seeds[:3], seeds[3:])
+    assert found.runs == (3, 3)
+    assert found.overall.verdict == ""
+    errors = [_errors(some) for some in seeds]
+    rows = found.sentences.set_index("sentence")
+    for number, mean in rows["base"].items():
+        assert mean == pytest.approx(np.mean([e[int(str(number))] for e in errors[:3]]))
+
+
+def _errors(some: pd.DataFrame) -> list[int]:
+    rows = some.to_dict("records")
+    return [
+        sum(
+            row[f"type.{t}.predicted"] + row[f"type.{t}.gold"] - 2 * row[f"type.{t}.correct"]
+            for t in TYPES
+        )
+        for row in rows
+    ]
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    base = table({}, 1)
+    with pytest.raises(ValueError, match="not of the same sentences"):
+        compare_split("test", [base], [base.iloc[1:]])
+    other = base.assign(**{"type.PER.gold": base["type.PER.gold"] + 1})
+    with pytest.raises(ValueError, match="not of the same sentences and gold entities"):
+        compare_split("test", [base], [other])
+    with pytest.raises(ValueError, match="1 and 2 runs"):
+        compare_split("test", [base], [base, base])
+
+
+def test_tables_are_aligned() -> None:
+    assert align("text\n| a | long |\n|---|---|\n| bbb | c |\n") == (
+        "text\n| a   | long |\n| --- | ---- |\n| bbb | c    |"
+    )
+
+
+def run_review(clone: Clone, *arguments: str, status: int = 0) -> tuple[str, str, str]:
+    """What the command prints, and the Markdown and the page that it writes."""
+    told = clone.run("python", "-m", "review", *arguments, status=status)
+    written = [clone.path / ".review" / name for name in ("review.md", "review.html")]
+    texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in written]
+    return told, texts[0], texts[1]
+
+
+def words_of(clone: Clone) -> set[str]:
+    """Longer words of validation and test with a capital."""
+    text = "".join(clone.read(f"data/predictions/{s}.conll") for s in ("validation", "test"))
+    words = {line.split()[0] for line in text.splitlines() if line}
+    return {word for word in words if word.isalpha() and not word.islower() and len(word) > 4}
+
+
+def test_a_change_is_reviewed(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    told, text, _ = run_review(clone, "--base", "HEAD")
+    assert "No parameter and no stage's code differs." in text
+    assert text.count("no evidence of a difference (ΔF1 +0.00") == 2
+    assert "dvc.lock is current" in told
+    assert clone.run("git", "status", "--short") == ""
+
+    clone.run("git", "checkout", "-q", "-b", "wider")
+    clone.run("dvc", "exp", "run", "-S", "hidden=48", "-S", "epochs=9")
+    commit_all(clone)
+    told, text, page = run_review(clone)  # against main
+    assert "## the working tree against main (" in text
+    for row in ("| hidden | 16 | 48 |", "| epochs | 4 | 9 |"):
+        assert row in text
+    scores = [
+        json.loads(clone.run("git", "show", f"{rev}:metrics/metrics.json"))["test"]
+        for rev in ("main", "wider")
+    ]
+    f1 = [f"{s['f1']:.4f}" for s in scores]
+    assert f"| F1 | {f1[0]} | {f1[1]} |" in text.split("### test")[1]
+    assert "**test: better (ΔF1 +" in text
+    assert "Each side is one run." in text
+    assert "<details>" in text
+    assert "<details>" not in told
+    # Sentences are on the page, and only there.
+    words = words_of(clone)
+    assert not words & set(re.findall(r"\w+", text))
+    assert len(words & set(re.findall(r"\w+", page))) > 20
+    assert "default-src 'none'" in page
+    for name in ("tagger/crf.py", "stages/evaluate.py"):
+        (clone.path / name).write_text(clone.read(name) + "\n# edited\n")
+    told, text, _ = run_review(clone, "--check", status=1)
+    assert "* `train`: tagger/crf.py\n* `evaluate`: stages/evaluate.py, tagger/crf.py\n" in text
+    assert "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate." in told
+
+    # From git alone: a clone without cache; two revisions; runs of several seeds as experiments.
+    clone.run("git", "checkout", "-q", ".")
+    for seed in (2, 3):
+        clone.run("dvc", "exp", "run", "--temp", "--name", f"wider-{seed}", "-S", f"seed={seed}")
+    told, text, _ = run_review(
+        clone, "--base", "wider", "wider-2", "--head", "wider-3", "wider-2", "--check"
+    )
+    assert "Means over 2 and 2 runs" in text
+    assert "Each side is one run" not in text
+    shutil.rmtree(clone.path / ".dvc/cache")
+    told, text, page = run_review(clone, "--base", "main", "--head", "wider", "--check")
+    assert "the predictions of neither side are on this machine" in page
+    assert "dvc.lock is current" in text
+    _, text, _ = run_review(clone, "--base", "wider", "--head", "main")
+    assert "> wider has commits that main lacks (1): " in text
+
+
+def test_what_is_not_there_is_said_and_the_rest_is_told(
+    clone_with_results: Clone, tmp_path: Path
+) -> None:
+    clone = clone_with_results
+    clone.run("git", "rm", "-q", "--cached", "metrics/sentences.csv")
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    clone.run("git", *identity, "commit", "-qm", "An older commit")
+    commit_all(clone)
+    told, text, _ = run_review(clone, "--base", "HEAD~1")
+    assert "No test of the differences: there is no metrics/sentences.csv in HEAD~1 (" in text
+    assert "dvc.lock is current" in told
+
+    told, _, _ = run_review(clone, "--base", "nope", status=1)
+    assert "Nothing can be compared: there is no revision 'nope' here; name a branch" in told
+    assert "dvc.lock is current" in told
+    assert "Traceback" not in told
+
+    Clone(tmp_path, clone.env).run(
+        "git", "clone", "-q", "--depth", "1", f"file://{clone.path}", "shallow"
+    )
+    shallow = Clone(tmp_path / "shallow", clone.env)
+    told, text, _ = run_review(shallow, "--base", "HEAD~1", status=1)
+    assert "this clone is shallow: git fetch --unshallow" in told
+    assert "test.f1" in text

@@ -1,0 +1,142 @@
+"""What runs on a pull request: targets of the Makefile, pinned actions, and no right to spare."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / ".github/workflows").iterdir())
+TEXTS = [file.read_text(encoding="utf-8") for file in FILES]
+WORKFLOWS = [yaml.load(text, yaml.BaseLoader) for text in TEXTS]  # noqa: S506  # `on` is no boolean
+JOBS = [job for workflow in WORKFLOWS for job in workflow["jobs"].values()]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+PINNED = {  # the versions that were looked at
+    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/setup-python": ("ece7cb06caefa5fff74198d8649806c4678c61a1", "v6.3.0"),
+    "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
+    "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
+    "marocchino/sticky-pull-request-comment": (
+        "5770ad5eb8f42dd2c4f34da00c94c5381e49af88",
+        "v3.0.5",
+    ),
+}
+
+
+def steps(job: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    return [step for step in job["steps"] if key in step]
+
+
+def commands() -> list[str]:
+    """What steps run, for each value of a matrix."""
+    found = []
+    for job in JOBS:
+        targets = job.get("strategy", {}).get("matrix", {}).get("target", [""])
+        for step in steps(job, "run"):
+            if '"$TARGET"' in step["run"]:
+                assert step["env"] == {"TARGET": "${{ matrix.target }}"}
+            found += [step["run"].replace('"$TARGET"', target) for target in targets]
+    return found
+
+
+def test_each_step_is_a_target_of_the_makefile() -> None:
+    targets = set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
+    run = [re.fullmatch(r'make ([\w-]+)( [A-Z]+="[\w/$]+")*', command) for command in commands()]
+    assert {match and match[1] for match in run} <= targets
+    assert {"test", "sample", "lock-check", "review", "summary"} == {m[1] for m in run if m}
+    assert "conllpp" not in " ".join(commands())
+
+
+def test_nothing_of_a_pull_request_is_pasted_into_a_shell() -> None:
+    assert not [command for command in commands() if "${{" in command]
+
+
+def test_actions_are_pinned() -> None:
+    for text in TEXTS:
+        used = re.findall(r"uses: ([\w/-]+)@([0-9a-f]{40})  # (v[\d.]+)$", text, re.MULTILINE)
+        assert len(used) == text.count("uses:") > 0
+        assert {(name, (commit, version)) for name, commit, version in used} <= set(PINNED.items())
+
+
+def test_rights_are_least() -> None:
+    for workflow in WORKFLOWS:
+        assert workflow["on"] == "pull_request", "never pull_request_target"
+        assert workflow["permissions"] == {}
+        assert workflow["concurrency"]["cancel-in-progress"] == "true"
+    for job in JOBS:
+        assert int(job["timeout-minutes"]) <= 30
+        for step in steps(job, "uses"):
+            if step["uses"].startswith("actions/checkout@"):
+                assert step["with"] == {"fetch-depth": "0", "persist-credentials": "false"}
+        if job["permissions"] != {"contents": "read"}:
+            # Who may write runs nothing, takes nothing but text, and is there for no fork.
+            assert job["permissions"] == {"pull-requests": "write"}
+            assert [step["uses"].split("@")[0] for step in job["steps"]] == [
+                "marocchino/sticky-pull-request-comment"
+            ]
+            assert job["if"] == (
+                "github.event.pull_request.head.repo.full_name == github.repository"
+            )
+
+
+def summary(folder: Path, text: str) -> tuple[str, str]:
+    """What `make summary` writes to the page and to the comment."""
+    (folder / ".review").mkdir()
+    (folder / ".review/review.md").write_text(text, encoding="utf-8")
+    files = {"GITHUB_STEP_SUMMARY": folder / "page", "GITHUB_OUTPUT": folder / "output"}
+    (folder / "page").write_text("before\n")
+    make = shutil.which("make")
+    assert make
+    variables = [f"{name}={path}" for name, path in files.items()]
+    command = ["env", *variables, make, "-s", "-f", str(ROOT / "Makefile"), "summary"]
+    subprocess.run(command, cwd=folder, check=True)
+    page, output = (path.read_text(encoding="utf-8") for path in files.values())
+    start, *lines, end = output.splitlines()
+    assert start == f"markdown<<{end}"
+    assert re.fullmatch(r"[0-9a-f]{40}", end)
+    return page, "\n".join(lines) + "\n"
+
+
+def test_the_review_is_the_summary_and_the_comment(tmp_path: Path) -> None:
+    text = "## This against main\n\n| F1 | ±0.1 … |\n\nEOF\n"
+    assert summary(tmp_path, text) == (f"before\n{text}", text)
+
+
+def test_a_long_review_is_cut_to_what_a_comment_may_hold(tmp_path: Path) -> None:
+    line = "| a row – of a table |\n"
+    page, comment = summary(tmp_path, line * 5000)
+    assert page == "before\n" + line * 5000
+    assert 50_000 < len(comment) < 65_536
+    rows, _, rest = comment.partition("\n\n")
+    assert set(rows.splitlines()) == {line.strip()}, "whole lines"
+    assert rest == "… The rest is on the page of the run.\n"
+
+
+def test_the_summary_is_of_github_alone(tmp_path: Path) -> None:
+    (tmp_path / ".review").mkdir()
+    (tmp_path / ".review/review.md").write_text("text\n")
+    result = subprocess.run(
+        ["env", "-u", "GITHUB_STEP_SUMMARY", "make", "-f", str(ROOT / "Makefile"), "summary"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode != 0
+    assert "GITHUB_STEP_SUMMARY: is set in GitHub Actions alone" in result.stderr
+
+
+@pytest.mark.parametrize("persona", ["regular", "pedantic"])
+def test_zizmor_finds_nothing(persona: str) -> None:
+    zizmor = Path(sys.executable).parent / "zizmor"
+    options = ["--offline", "--no-progress", "--persona", persona]
+    result = subprocess.run(
+        [zizmor, *options, ROOT / ".github/workflows"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "No findings to report" in result.stdout
