@@ -3,8 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sample repro ablation bench bench-peers bench-processors review test lock
-.PHONY: lock-check verify summary
+.PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
+.PHONY: review lock-check verify summary test lock
 
 help:  ## say what the targets are
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -23,9 +23,11 @@ repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	.venv/bin/dvc repro
 	@echo 'The scores are in metrics/metrics.json, tagged text in data/predictions/.'
 
-BASE ?= main
-review: .venv/done  ## what HEAD (or the working tree) changes against BASE, and whether it is real
-	.venv/bin/python -m review --base $(BASE) $(if $(HEAD),--head $(HEAD)) $(if $(CHECK),--check)
+# Names of branches reach the shell as variables: what stands in them is no command.
+export BASE ?= main
+export HEAD
+review: .venv/done  ## what HEAD (the working tree) changes against BASE, and whether it is real
+	.venv/bin/python -m review --base $$BASE $(if $(HEAD),--head $$HEAD) $(if $(CHECK),--check)
 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
 	.venv/bin/python -m benchmarks.ablation
@@ -42,6 +44,9 @@ bench-peers: .venv/done  ## after repro: the same beside flair, in an environmen
 	.venv-peers/bin/pip install --quiet torch==2.13.0
 	.venv-peers/bin/pip install --quiet flair==0.15.1 pandas pyarrow
 	$(call measure,peers,.venv-peers/bin/python)
+
+bench-review: .venv/done  ## how often a review calls a difference by mistake, and finds one
+	$(call measure,verdicts)
 
 bench-processors: .venv/done  ## after repro: how far F1 moves with other threads and instructions
 	$(call measure,processors)

@@ -197,7 +197,7 @@ def test_what_cannot_be_verified_is_refused(
     root = clone().path
     with pytest.raises(InputError, match=r"no dvc.lock in HEAD: run dvc repro, and commit"):
         verify(root, "HEAD")
-    with pytest.raises(InputError, match="there is no revision 'nope' here; name a branch"):
+    with pytest.raises(InputError, match=r"there is no revision 'nope' here; name a branch"):
         verify(root, "nope")
     monkeypatch.setenv("CONLLPP_MIRROR", "shared/conllpp")
     with pytest.raises(InputError, match="CONLLPP_MIRROR: 'shared/conllpp' is relative"):
