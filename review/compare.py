@@ -63,7 +63,10 @@ class Comparison:
         text = f"{verdict} ({told(self.overall.difference)})"
         for which in ("better", "worse"):
             if labels := [row.label for row in self.rows if row.verdict == which]:
-                text += f"; {which} on {', '.join(labels)}"
+                everything = len(labels) == len(self.rows)
+                text += (
+                    f"; {which} on {'every type and slice' if everything else ', '.join(labels)}"
+                )
         return text
 
 
