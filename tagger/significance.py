@@ -104,8 +104,8 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     scores = [f1(side.sum(axis=2)) for side in sides]  # [runs, groups]
     means = [some.mean(axis=0) for some in scores]
     deltas = means[1] - means[0]
-    sampled = [bootstrap(side, seed).mean(axis=1) for side in sides]  # [RESAMPLES, groups]
-    samples = sampled[1] - sampled[0]
+    sampled = bootstrap(np.concatenate(sides), seed)  # the same documents for all runs
+    samples = sampled[:, len(base) :].mean(axis=1) - sampled[:, : len(base)].mean(axis=1)
     if len(base) == len(head) == 1:
         low, high = interval(samples)
         p = randomise(base[0], head[0], seed)
