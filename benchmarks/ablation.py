@@ -10,6 +10,7 @@ meanwhile: DVC takes each experiment from the working tree, and one of other cod
 """
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -41,12 +42,26 @@ MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
 RUNS, ABLATION = Path("metrics/runs.csv"), Path("metrics/ablation.csv")
 PARTIAL = Path("metrics/partial-ablation.csv")  # not in git: DVC sets aside what is, for a moment
 COLUMNS = ["model", "seed", "code", "validation_f1", "test_f1", "seconds"]
-SHAPES = ["stages", "tagger", "dvc.yaml", "params.yaml", "requirements.lock"]
+
+
+def shapes(revision: str) -> dict[str, str]:
+    """What shapes a model's F1 but parameters, as it is committed: files and commands, by name.
+
+    It is what the stages down to train are made of, and what computes F1, not what else evaluate
+    writes.
+    """
+    stages = yaml.safe_load(git("show", f"{revision}:dvc.yaml"))["stages"]
+    stages.pop("evaluate")
+    made = {out for stage in stages.values() for out in stage["outs"]}
+    files = {dep for stage in stages.values() for dep in stage["deps"]} - made
+    listed = git("ls-tree", revision, "tagger/scoring.py", *sorted(files)).splitlines()
+    hashes = {path: entry for entry, path in (line.split("\t") for line in listed)}
+    return hashes | {name: stage["cmd"] for name, stage in stages.items()}
 
 
 def code(model: str) -> str:
     """A hash of all that shapes a model's results, as it is committed."""
-    text = git("ls-tree", "HEAD", *SHAPES) + MODELS[model][0]
+    text = json.dumps([shapes("HEAD"), git("show", "HEAD:params.yaml"), MODELS[model][0]])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -79,11 +94,10 @@ def run(model: str, seed: int) -> float:
         if result.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{result.stdout}")
         seconds = re.findall(r"([\d.]+) s in all", result.stdout)
-    same = [path for path in SHAPES if path != "params.yaml"]
     parameters = dvc.api.params_show("params.yaml", rev="HEAD")
     parameters |= yaml.safe_load("\n".join(setting.replace("=", ": ") for setting in settings))
     if (
-        git("ls-tree", commit_of(name), *same) != git("ls-tree", "HEAD", *same)
+        shapes(commit_of(name)) != shapes("HEAD")
         or dvc.api.params_show("params.yaml", rev=commit_of(name)) != parameters
     ):
         raise RuntimeError(f"{name} is of other code or parameters: was anything edited meanwhile?")
@@ -108,7 +122,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """By model: its settings, the number of seeds, mean and (sample) deviation of F1, seconds."""
+    """By model: settings, the number of seeds, mean and (sample) deviation of F1, least seconds."""
     groups = runs.groupby("model", sort=False)
     return pd.DataFrame(
         {
@@ -118,7 +132,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
             "validation_f1_sd": groups["validation_f1"].std(),
             "test_f1": groups["test_f1"].mean(),
             "test_f1_sd": groups["test_f1"].std(),
-            "seconds": groups["seconds"].mean(),
+            "seconds": groups["seconds"].min(),
         }
     ).reset_index()
 
@@ -157,7 +171,7 @@ def main() -> None:
             tell what was run.
     """
     at_a_time = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
-    if changed := git("status", "--porcelain", "--", *SHAPES):
+    if changed := git("status", "--porcelain", "--", "params.yaml", "dvc.yaml", *shapes("HEAD")):
         sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
     tables = [pd.read_csv(path) for path in (PARTIAL, RUNS) if path.exists()]
     done = pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True)

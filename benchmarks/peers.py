@@ -28,7 +28,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             output = run_stage(
-                "train", Path(folder), {}, hidden=256, batch_size=32, epochs=1, threads=2
+                "train", Path(folder), hidden=256, batch_size=32, epochs=1, threads=2
             )
         seconds = re.findall(r"([\d.]+) s of training", output.output)
         ours.append((float(seconds[0]), tag(2)))

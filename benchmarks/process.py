@@ -43,10 +43,13 @@ def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> Run:
     return Run(output, time.perf_counter() - start, usage.ru_maxrss / 2**20)  # KiB on Linux
 
 
-def run_stage(name: str, folder: Path, variables: Mapping[str, str], **changes: object) -> Run:
-    """Run a stage of dvc.yaml in a folder, with some environment variables and parameters changed.
+def run_stage(
+    name: str, folder: Path, variables: Mapping[str, str] | None = None, **changes: object
+) -> Run:
+    """Run a stage of dvc.yaml in a folder, with some parameters changed.
 
-    What the stage reads and the folder has not is this repository's.
+    What the stage reads and the folder has not is this repository's. The variables stand for those
+    that its command sets, unless they are None.
     """
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -56,7 +59,11 @@ def run_stage(name: str, folder: Path, variables: Mapping[str, str], **changes: 
         if dep.startswith("data/") and not (folder / dep).exists():
             (folder / dep).parent.mkdir(parents=True, exist_ok=True)
             (folder / dep).symlink_to(ROOT / dep)
-    return run([sys.executable, *stage["cmd"].split()[1:]], folder, variables)
+    words = stage["cmd"].split()
+    start = words.index("python")
+    if variables is None:
+        variables = dict(word.split("=") for word in words[1:start])  # after `env`
+    return run([sys.executable, *words[start + 1 :]], folder, variables)
 
 
 def machine() -> str:

@@ -72,7 +72,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             for threads in (1, 2):
                 changes = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
-                run = run_stage("train", Path(folder), {}, threads=threads, **changes)
+                run = run_stage("train", Path(folder), threads=threads, **changes)
                 seconds = float(re.findall(r"([\d.]+) s of training", run.output)[1])
                 rows.setdefault(f"an epoch, threads: {threads}", []).append(seconds)
                 memory = max(memory, run.memory)

@@ -85,9 +85,9 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     about these two runs: another seed of either might have come out otherwise.
 
     Several on each: the difference of the means over runs, against the variance between the runs
-    of each side plus that of the bootstrap over documents; p and interval are Student's, with the
-    degrees of freedom of Welch (1947) and Satterthwaite (1946). That is about how the two are
-    trained, whatever the seed.
+    of each side plus that of the bootstrap over documents, less what is in both; p and interval
+    are Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946). That is
+    about how the two are trained, whatever the seed.
 
     Args:
         base: counts of each run, [runs, groups, documents, 3]
@@ -110,7 +110,13 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
         low, high = interval(samples)
         p = randomise(base[0], head[0], seed)
     elif min(len(base), len(head)) > 1:
-        parts = [(samples.var(axis=0, ddof=1), base.shape[2] - 1)]
+        of_documents = samples.var(axis=0, ddof=1)
+        for runs in (sampled[:, : len(base)], sampled[:, len(base) :]):
+            # That a run does better than its side on some documents is in the variance between
+            # runs already: an analysis of variance of runs x documents, and their interaction.
+            apart = runs - runs.mean(axis=1, keepdims=True)
+            of_documents -= apart.var(axis=0, ddof=1).mean(axis=0) / (runs.shape[1] - 1)
+        parts = [(np.maximum(of_documents, 0), base.shape[2] - 1)]
         parts += [(s.var(axis=0, ddof=1) / len(s), len(s) - 1) for s in scores]
         variance = np.sum([part for part, _ in parts], axis=0)
         squares = np.sum([part**2 / max(freedom, 1) for part, freedom in parts], axis=0)

@@ -68,7 +68,7 @@ def test_code_deps_are_the_imports(name: str) -> None:
 @each_stage
 def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     stage = STAGES[name]
-    program, *arguments = stage["cmd"].removeprefix("python -m ").split()
+    program, *arguments = stage["cmd"].split("python -m ")[1].split()
     assert program == f"stages.{name}"
     data = [dep for dep in paths(stage["deps"]) if not dep.endswith(".py") and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
