@@ -15,6 +15,7 @@ import tempfile
 import time
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -71,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
             for threads in (1, 2):
-                changes = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
+                changes: dict[str, Any] = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
                 run = run_stage("train", Path(folder), threads=threads, **changes)
                 seconds = float(re.findall(r"([\d.]+) s of training", run.output)[1])
                 rows.setdefault(f"an epoch, threads: {threads}", []).append(seconds)
