@@ -24,10 +24,9 @@ repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	@echo 'The scores are in metrics/metrics.json, tagged text in data/predictions/.'
 
 # Names of branches reach the shell as variables: what stands in them is no command.
-export BASE ?= main
-export HEAD
+export BASE HEAD
 review: .venv/done  ## what HEAD (the working tree) changes against BASE, and whether it is real
-	.venv/bin/python -m review --base $$BASE $(if $(HEAD),--head $$HEAD) $(if $(CHECK),--check)
+	.venv/bin/python -m review $${BASE:+--base $$BASE} $${HEAD:+--head $$HEAD} $(if $(CHECK),--check)
 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
 	.venv/bin/python -m benchmarks.ablation
@@ -69,7 +68,8 @@ verify: .venv/done  ## run HEAD (REVISION=…) again elsewhere: are the results 
 summary:
 	cat .review/review.md >>"$${GITHUB_STEP_SUMMARY:?is set in GitHub Actions alone}"
 	end=$$(git hash-object .review/review.md) && { echo "markdown<<$$end"; \
-		awk '(n += length + 1) > 60000 { print "\n… The rest is on the page of the run."; exit } 1' \
+		awk '(n += length + 1) > 60000 { exit } 1; \
+			END { if (n > 60000) print "\n</details>\n\n… The rest is on the page of the run." }' \
 		.review/review.md; echo "$$end"; } >>"$${GITHUB_OUTPUT:?is set in GitHub Actions alone}"
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.

@@ -7,10 +7,11 @@ runs of a side (seeds, as names of experiments) make the test one of training, n
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from review.compare import Comparison, compare_split, p_of, points, told
 from review.lock import Lock, read_lock
-from review.revision import SENTENCES, Revision, changed_code, changed_parameters, git
+from review.revision import (
+    SENTENCES,
+    WORKING_TREE,
+    Revision,
+    changed_code,
+    changed_parameters,
+    find_root,
+    git,
+)  # fmt: skip
 from tagger.stage import InputError, whole
 
 OUTPUT = Path(".review")
@@ -35,7 +44,7 @@ class Review:
     head: str
     lock: Lock
     compared: bool = False
-    parameters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    parameters: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     code: dict[str, list[str]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     metrics: list[tuple[str, float | None, float | None]] = field(default_factory=list)
@@ -49,7 +58,7 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
     Raises:
         InputError: a name stands for no revision, or a file of one cannot be read.
     """
-    head = [Revision.find(root, name) for name in heads or [""]]
+    head = [Revision.find(root, name) for name in heads] or [Revision(root, WORKING_TREE, None)]
     found = Review(", ".join(bases), ", ".join(map(str, head)), read_lock(head[0]))
     try:
         base = [Revision.find(root, name) for name in bases]
@@ -57,6 +66,11 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.notes.append(f"Nothing can be compared: {error}.")
         found.metrics = [(path, None, value) for path, value in head[0].metrics().items()]
         return found
+    for side in (base, head):
+        commits = [some.commit for some in side]
+        for some in side:
+            if commits.count(some.commit) > 1:
+                raise InputError(f"{some} stands twice on one side: name each run once")
     found.base, found.compared = ", ".join(map(str, base)), True
     found.parameters = changed_parameters(base[0], head[0])
     found.code = changed_code(base[0], head[0])
@@ -85,6 +99,18 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.notes.append(f"No test of the differences: {error}.")
     for comparison in found.comparisons:
         found.sentences += show(comparison, base[0], head[0])
+        if comparison.apart:
+            found.notes.append(
+                f"Not compared on {comparison.split}, since the two sides have other entities or "
+                f"sentences in them: {', '.join(comparison.apart)}. Is train another?"
+            )
+    for side, several in zip((base, head), known, strict=True):
+        for (some, table), (other, same) in combinations(zip(side, several, strict=True), 2):
+            if table.equals(same):
+                found.notes.append(
+                    f"{some.name} and {other.name} predict the same: two runs of one seed? As two "
+                    "runs of a side they make the noise of training look smaller."
+                )
     return found
 
 
@@ -95,7 +121,8 @@ def changed_metrics(
 
     def mean(side: Sequence[Revision]) -> dict[str, float]:
         runs = [some.metrics() for some in side]
-        return {path: sum(run.get(path, 0) for run in runs) / len(runs) for path in runs[0]}
+        paths = [path for path in runs[0] if all(path in run for run in runs)]
+        return {path: sum(run[path] for run in runs) / len(runs) for path in paths}
 
     old, new = mean(base), mean(head)
     rows = [(path, old.get(path), new.get(path)) for path in dict.fromkeys([*old, *new])]
@@ -154,21 +181,26 @@ def environment() -> Environment:
     """The templates, and how they write numbers."""
     found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=select_autoescape(["html"]),
+        autoescape=select_autoescape(["html.jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {"points": points, "p_of": p_of, "told": told, "number": number}
+    found.filters |= {"points": points, "p_of": p_of, "told": told, "number": number, "cell": cell}
     return found
 
 
-def number(value: object) -> str:
-    """A value of params.yaml or metrics.json; a dash where there is none."""
+def number(value: float | None) -> str:
+    """A value of metrics.json; a dash where there is none."""
     if value is None:
         return "\N{EN DASH}"
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def cell(value: str | None) -> str:
+    """A value of params.yaml as the cell of a Markdown table; a dash where there is none."""
+    return "\N{EN DASH}" if value is None else str(value).replace("|", r"\|")
 
 
 def align(text: str) -> str:
@@ -178,12 +210,12 @@ def align(text: str) -> str:
         if not is_table:
             lines += some
             continue
-        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in some]
+        rows = [[text.strip() for text in re.split(r"(?<!\\)\|", line)[1:-1]] for line in some]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = [
-                "-" * width if set(cell) == {"-"} else cell.ljust(width)
-                for cell, width in zip(row, widths, strict=True)
+                "-" * width if set(text) == {"-"} else text.ljust(width)
+                for text, width in zip(row, widths, strict=True)
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -193,26 +225,30 @@ def main() -> None:
     """Print and write the review.
 
     Raises:
-        SystemExit: with --check, dvc.lock is not current; or a revision is not there.
+        SystemExit: with --check, dvc.lock is not current or nothing could be compared; or a file of
+            a revision cannot be read.
     """
     parser = argparse.ArgumentParser(prog="python -m review", description=__doc__)
     parser.add_argument("--base", nargs="+", default=["main"], metavar="REV")
-    parser.add_argument("--head", nargs="*", default=[], metavar="REV")
-    parser.add_argument("--check", action="store_true", help="exit 1 if dvc.lock is not current")
+    parser.add_argument("--head", nargs="+", default=[], metavar="REV")
+    parser.add_argument(
+        "--check", action="store_true", help="exit 1 if dvc.lock is stale, or BASE is not there"
+    )
     arguments = parser.parse_args()
     templates = environment()
     try:
-        found = review(Path.cwd(), arguments.base, arguments.head)
-        text = templates.get_template("review.md").render(review=found)
-        page = templates.get_template("review.html").render(review=found, most=MOST)
+        root = find_root()
+        found = review(root, arguments.base, arguments.head)
+        text = templates.get_template("review.md.jinja").render(review=found)
+        page = templates.get_template("review.html.jinja").render(review=found, most=MOST)
         for path, content in (("review.md", text), ("review.html", page)):
-            with whole(OUTPUT / path) as file:
+            with whole(root / OUTPUT / path) as file:
                 file.write_text(content, encoding="utf-8")
     except InputError as error:
         sys.exit(f"review: {error}")
     print(align(text.split("<details>")[0].rstrip()))
     print(f"\nWritten to {OUTPUT}/review.md and {OUTPUT}/review.html.", file=sys.stderr)
-    if not found.compared or (arguments.check and found.lock.stale):
+    if arguments.check and (found.lock.stale or not found.compared):
         sys.exit(1)
 
 

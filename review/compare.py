@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tagger.significance import LEVEL, Difference, compare, correct
-from tagger.slices import BY_RECALL, SLICES, by_document
+from tagger.slices import BY_RECALL, OF_ENTITIES, SLICES, by_document, types_in
 
 PLACE = ["document", "sentence"]
 
@@ -37,7 +37,8 @@ class Comparison:
     """Of a split: F1 of all entities, the other scores, and the sentences that differ.
 
     runs is how many there are on each side; sentences has document, sentence, base and head: the
-    number of entities missed and made up, on average over the runs.
+    number of entities missed and made up, on average over the runs; apart has the slices that are
+    not of the same entities or sentences on both sides, since train is another, or the code.
     """
 
     split: str
@@ -45,6 +46,7 @@ class Comparison:
     overall: Row
     rows: list[Row]
     sentences: pd.DataFrame
+    apart: list[str]
 
     @property
     def better(self) -> int:
@@ -105,15 +107,21 @@ def compare_split(
         for side in (base, head)
     ]
     first = sides[0][0]
-    gold = [c for c in first.columns if c.startswith("type.") and c.endswith(".gold")]
+    gold = [f"type.{type_}.gold" for type_ in types_in(first)]
+    apart = set()
     for some in (*sides[0], *sides[1]):
-        if not set(PLACE + gold) <= set(some.columns) or not some[PLACE + gold].equals(
-            first[PLACE + gold]
-        ):
+        if types_in(some) != types_in(first) or not some[PLACE + gold].equals(first[PLACE + gold]):
             raise ValueError("the two are not of the same sentences and gold entities")
-    groups = [[_groups(some) for some in side] for side in sides]
-    # What only one side tells apart (an older commit had other slices) cannot be compared.
-    labels = [label for label in groups[0][0] if label in groups[1][0]]
+        for name in SLICES:
+            column = _column(name)
+            tables = (some, first)
+            if any(column not in t for t in tables) or not some[column].equals(first[column]):
+                apart.add(name)
+    groups = [
+        [_groups(some.drop(columns=list(map(_column, apart)), errors="ignore")) for some in side]
+        for side in sides
+    ]
+    labels = list(groups[0][0])
     counts = [np.stack([[run[label] for label in labels] for run in side]) for side in groups]
     supports = [int(groups[0][0][label][:, 2].sum()) for label in labels]
     supports[:3] = [supports[0]] * 3  # for precision `gold` stands for what is predicted
@@ -128,7 +136,14 @@ def compare_split(
     )
     sentences = sentences[sentences["base"] != sentences["head"]]
     runs = len(base), len(head)
-    return Comparison(split, runs, Row("F1", overall, overall.p, supports[0]), rows, sentences)
+    left_out = [_label(name) for name in SLICES if name in apart]
+    row = Row("F1", overall, overall.p, supports[0])
+    return Comparison(split, runs, row, rows, sentences, left_out)
+
+
+def _column(name: str) -> str:
+    """The column that says what is in a slice."""
+    return f"{name}.gold" if name in OF_ENTITIES else name
 
 
 def _groups(table: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ runs nothing. So the answer is the same on every machine.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import yaml
-
-from review.revision import Revision, git
+from review.revision import (
+    WORKING_TREE,
+    Revision,
+    cache_of,
+    dvc,
+    find_root,
+    git,
+    hashes,
+    parse,
+)  # fmt: skip
 from tagger.stage import InputError
 
 OUTS = ("outs", "metrics", "plots")  # of a stage in dvc.yaml
@@ -39,9 +45,11 @@ def read_lock(revision: Revision) -> Lock:
     """
     if revision.commit is None:
         return check(revision.root)
-    cache = _dvc(revision.root, "cache", "dir").strip()
-    with clone_at(revision.root, revision.commit, cache) as clone:
-        return check(clone)
+    with clone_at(revision.root, revision.commit, str(cache_of(revision.root))) as clone:
+        try:
+            return check(clone)
+        except InputError as error:
+            raise InputError(f"{revision}: {error}") from error
 
 
 def check(root: Path) -> Lock:
@@ -53,7 +61,7 @@ def check(root: Path) -> Lock:
     stages = _read(root, "dvc.yaml").get("stages", {})
     locked = _read(root, "dvc.lock").get("stages", {}) if (root / "dvc.lock").exists() else {}
     _read(root, "params.yaml")
-    status = json.loads(_dvc(root, "status", "--json"))
+    status = json.loads(dvc(root, "status", "--json"))
 
     makers = {out: name for name in stages for out in _paths(stages[name], *OUTS)}
     before = {
@@ -134,44 +142,16 @@ def _in_git(stage: dict[str, Any]) -> set[str]:
     return {path for e in entries for path, options in e.items() if options.get("cache") == "false"}
 
 
-def hashes(locked: dict[str, Any], kind: str) -> dict[str, str]:
-    """The hashes of a stage's deps or outs in dvc.lock, by path."""
-    return {entry["path"]: entry.get("md5", "") for entry in locked.get(kind, [])}
-
-
 def _read(root: Path, name: str) -> dict[str, Any]:
     """A YAML file of DVC's, each value as the text that stands there.
 
     Raises:
         InputError: there is none, it is not YAML, or it has a merge conflict.
     """
-    try:
-        text = (root / name).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"there is no {name} in {root}; run this in the repository") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
-            raise InputError(
-                f"{name} has a merge conflict in line {number}: {line}. Settle it; of dvc.lock "
-                "take either side whole (git checkout --ours dvc.lock), and run dvc repro"
-            )
-    try:
-        return yaml.load(text, yaml.BaseLoader) or {}  # noqa: S506
-    except yaml.YAMLError as error:
-        raise InputError(f"{name} is not YAML: {error}") from error
-
-
-def _dvc(root: Path, *arguments: str) -> str:
-    """What a command of DVC prints.
-
-    Raises:
-        InputError: it failed.
-    """
-    command = [sys.executable, "-m", "dvc", *arguments]
-    result = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8")
-    if result.returncode:
-        raise InputError(f"`dvc {' '.join(arguments)}` failed: {result.stderr.strip()}")
-    return result.stdout
+    text = Revision(root, WORKING_TREE, None).read(name)
+    if text is None:
+        raise InputError(f"there is no {name}")
+    return parse(text, name)
 
 
 @contextmanager
@@ -203,7 +183,7 @@ def main() -> None:
         SystemExit: something is, or it could not be found out.
     """
     try:
-        lock = check(Path.cwd())
+        lock = check(find_root())
     except InputError as error:
         sys.exit(f"lock: {error}")
     for stage, reasons in lock.stale.items():

@@ -2,7 +2,7 @@
 
 Run as `python -m review.verify [--tolerance X] [REVISION]`: `make verify`. It prints which outs of
 dvc.lock came out the same, byte by byte, and by how much each metric moved. It ends with status 0
-if all are identical, or if no metric moved by more than the tolerance.
+if all are identical, or if no score moved by more than the tolerance.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from review.lock import clone_at, hashes
-from review.revision import METRICS, Revision, git
+from review.lock import clone_at
+from review.revision import METRICS, WORKING_TREE, Revision, find_root, git, hashes
 from tagger.stage import InputError
 
 
@@ -52,13 +52,15 @@ def verify(root: Path, name: str) -> tuple[list[Out], list[Move]]:
         if "://" not in value and not Path(value).is_absolute():
             raise InputError(f"{variable}: {value!r} is relative, and means nothing in a clone")
     revision = Revision.find(root, name)
-    assert revision.commit
+    assert revision.commit  # a name is no working tree
     locked = revision.yaml("dvc.lock").get("stages")
     if not locked:
         raise InputError(f"there is no dvc.lock in {name}: run dvc repro, and commit what it makes")
     if git(root, "status", "--porcelain"):
         print(f"the working tree has changes that {name} has not: they are not verified")
-    if revision.read("requirements.lock") != Revision(root, "", None).read("requirements.lock"):
+    if revision.read("requirements.lock") != Revision(root, WORKING_TREE, None).read(
+        "requirements.lock"
+    ):
         print(f"the versions installed here may not be those of {name}: requirements.lock differs")
     with clone_at(root, revision.commit, "cache") as clone:
         (clone / "dvc.lock").unlink()  # so that nothing counts as done, nor as made if it is not
@@ -66,7 +68,7 @@ def verify(root: Path, name: str) -> tuple[list[Out], list[Move]]:
         made = Revision(clone, "the clone", None)
         # A result in git can also differ from what dvc.lock says of it.
         in_git = {line[3:] for line in git(clone, "status", "--porcelain", "-uall").splitlines()}
-        outs = compare(locked, made.yaml("dvc.lock")["stages"], in_git)
+        outs = compare_outs(locked, made.yaml("dvc.lock")["stages"], in_git)
         return outs, moves(revision.metrics(), made.metrics())
 
 
@@ -94,7 +96,7 @@ def rerun(clone: Path) -> None:
         raise InputError(f"`dvc repro` failed with status {status}; above it says in which stage")
 
 
-def compare(
+def compare_outs(
     locked: Mapping[str, Any], made: Mapping[str, Any], changed_in_git: set[str]
 ) -> list[Out]:
     """The outs of two versions of dvc.lock's stages."""
@@ -120,10 +122,15 @@ def moves(old: Mapping[str, float], new: Mapping[str, float]) -> list[Move]:
 
 
 def reproduced(outs: list[Out], moved: list[Move], tolerance: float | None) -> bool:
-    """Whether all is identical; with a tolerance, whether all was made and no metric is beyond."""
+    """Whether all is identical; with a tolerance, whether all was made and no score is beyond.
+
+    A score is a fraction. Of the numbers only those of errors may move with the scores; what else
+    is counted, such as the support, is the same whatever the model.
+    """
     if tolerance is None:
         return all(out.verdict == "identical" for out in outs) and not moved
-    near = all(move.amount <= tolerance + 1e-9 for move in moved)  # metrics are decimal fractions
+    judged = [move for move in moved if ".errors." not in move.path]
+    near = all(move.amount <= tolerance + 1e-9 for move in judged)  # scores are decimal fractions
     return near and all(out.verdict in ("identical", "different") for out in outs)
 
 
@@ -134,13 +141,13 @@ def main() -> None:
         SystemExit: not what is in git, or nothing; or it was interrupted.
     """
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=__doc__)
-    parser.add_argument("--tolerance", type=float, metavar="X", help="by how much metrics may move")
+    parser.add_argument("--tolerance", type=float, metavar="X", help="by how much scores may move")
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REVISION")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # DVC prints between
     try:
-        outs, moved = verify(Path.cwd(), arguments.revision)
+        outs, moved = verify(find_root(), arguments.revision)
     except InputError as error:
         sys.exit(f"verify: {error}")
     except KeyboardInterrupt:

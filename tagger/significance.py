@@ -104,9 +104,12 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     scores = [f1(side.sum(axis=2)) for side in sides]  # [runs, groups]
     means = [some.mean(axis=0) for some in scores]
     deltas = means[1] - means[0]
+    documents = base.shape[2]
     sampled = bootstrap(np.concatenate(sides), seed)  # the same documents for all runs
     samples = sampled[:, len(base) :].mean(axis=1) - sampled[:, : len(base)].mean(axis=1)
-    if len(base) == len(head) == 1:
+    if documents == 1:  # tells nothing of others
+        low, high, p = (np.full_like(deltas, value) for value in (-1, 1, 1))
+    elif len(base) == len(head) == 1:
         low, high = interval(samples)
         p = randomise(base[0], head[0], seed)
     elif min(len(base), len(head)) > 1:
@@ -116,10 +119,10 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
             # runs already: an analysis of variance of runs x documents, and their interaction.
             apart = runs - runs.mean(axis=1, keepdims=True)
             of_documents -= apart.var(axis=0, ddof=1).mean(axis=0) / (runs.shape[1] - 1)
-        parts = [(np.maximum(of_documents, 0), base.shape[2] - 1)]
+        parts = [(np.maximum(of_documents, 0), documents - 1)]
         parts += [(s.var(axis=0, ddof=1) / len(s), len(s) - 1) for s in scores]
         variance = np.sum([part for part, _ in parts], axis=0)
-        squares = np.sum([part**2 / max(freedom, 1) for part, freedom in parts], axis=0)
+        squares = np.sum([part**2 / freedom for part, freedom in parts], axis=0)
         is_sure = variance < 1e-20  # but for rounding nothing varies: the same predictions
         freedom = np.where(is_sure, 1, variance**2 / np.where(is_sure, 1, squares))
         error = np.sqrt(variance)

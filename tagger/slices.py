@@ -104,7 +104,7 @@ def types_in(table: pd.DataFrame) -> list[str]:
 
 
 def by_document(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """For all entities ("all"), each type and each slice, the counts in each document.
+    """For all entities ("all"), each type and each slice of the table, the counts in each document.
 
     Returns:
         by name [documents, 3] int64: correct, predicted, gold. Where recall is the score of a
@@ -127,7 +127,10 @@ def by_document(table: pd.DataFrame) -> dict[str, np.ndarray]:
     found = {"all": total(types)}
     found |= {type_.removeprefix("type."): total([type_]) for type_ in types}
     for name in SLICES:
-        found[name] = total([name]) if name in OF_ENTITIES else total(types, name)
+        if f"{name}.gold" in table:
+            found[name] = total([name])
+        elif name in table:
+            found[name] = total(types, name)
     return found
 
 
@@ -148,11 +151,13 @@ class Score(NamedTuple):
 def score_slices(table: pd.DataFrame) -> list[Score]:
     """The scores of a table of counts: of all entities, each type and each slice.
 
-    Intervals are by the bootstrap over documents.
+    Intervals are by the bootstrap over documents; a single one tells nothing of others.
     """
     groups = by_document(table)
     counts = np.stack(list(groups.values()))  # [groups, documents, 3]
     low, high = interval(bootstrap(counts))
+    if counts.shape[1] == 1:
+        low, high = np.zeros_like(low), np.ones_like(high)
     totals = counts.sum(axis=1)
     columns = (f1(totals).tolist(), low.tolist(), high.tolist(), totals[:, 2].tolist())
     return [

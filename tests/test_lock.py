@@ -180,7 +180,7 @@ def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
     assert list(later.stale) == ["train", "evaluate"]
     assert later.stale["evaluate"] == ["after train"]
     assert earlier == ({}, [])
-    assert list(read_lock(Revision.find(clone.path, "")).stale) == ["train", "evaluate"]
+    assert list(check(clone.path).stale) == ["train", "evaluate"]
 
 
 def test_a_shallow_clone_will_do(clone_with_results: Clone, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 import json
 import re
-import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from review.__main__ import align
+from review.__main__ import align, cell
 from review.compare import compare_split
-from tagger.slices import Train, count
+from review.revision import METRICS, SENTENCES, Revision, changed_parameters
+from tagger.slices import COUNTS, Train, count
+from tagger.stage import InputError
 from tests.conftest import Clone, commit_all
 
 TYPES = ["PER", "LOC"]
@@ -93,11 +96,83 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ValueError, match="1 and 2 runs"):
         compare_split("test", [base], [base, base])
 
+    extra = {f"type.ORG.{what}": 0 for what in COUNTS}
+    with pytest.raises(ValueError, match="not of the same sentences and gold entities"):
+        compare_split("test", [base], [base.assign(**extra)])
+
+
+def test_slices_of_another_train_are_not_compared() -> None:
+    base = table({}, 1)
+    moved = {
+        f"{name}_entities.{what}": base[f"{other}_entities.{what}"]
+        for name, other in (("seen", "unseen"), ("unseen", "seen"))
+        for what in COUNTS
+    }
+    found = compare_split("test", [base], [base.assign(**moved)])
+    assert found.apart == ["entities seen in train (recall)", "entities unseen in train (recall)"]
+    assert not {row.label for row in found.rows} & set(found.apart)
+    assert found.verdict.endswith("p = 1.00)")
+    assert compare_split("test", [base], [base.drop(columns="length_1.gold")]).apart == [
+        "entities of 1 token"
+    ]
+
 
 def test_tables_are_aligned() -> None:
-    assert align("text\n| a | long |\n|---|---|\n| bbb | c |\n") == (
-        "text\n| a   | long |\n| --- | ---- |\n| bbb | c    |"
+    assert align("text\n| a | long |\n|---|---|\n| b\\|b | c |\n") == (
+        "text\n| a    | long |\n| ---- | ---- |\n| b\\|b | c    |"
     )
+
+
+def test_parameters_are_shown_as_they_stand_and_compared_by_value(tmp_path: Path) -> None:
+    texts = {"base": "clip: 1e-05\nrate: 0.00012\ncrf: true\ngone: a|b\n",
+             "head": "clip: 0.00001\nrate: 0.00014\ncrf: false\n"}  # fmt: skip
+    sides = []
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "params.yaml").write_text(text, encoding="utf-8")
+        sides.append(Revision(tmp_path / name, name, None))
+    changed = changed_parameters(*sides)
+    assert changed == {
+        "rate": ("0.00012", "0.00014"),
+        "crf": ("true", "false"),
+        "gone": ("a|b", None),
+    }
+    assert [cell(value) for value in changed["gone"]] == [r"a\|b", "\N{EN DASH}"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (METRICS, b"[1]", r": \[1\] is no number"),
+        (METRICS, b'{"test": {"f1": "high"}}', "test.f1: 'high' is no number"),
+        (METRICS, b"{", "is not JSON"),
+        (SENTENCES, b"", "is malformed: No columns"),
+        (SENTENCES, b"split,document\ntest,0,0,0\n,\n1,1,1,1,1", "is malformed"),
+        (SENTENCES, b"split,document\ntest,0\n", "has no column 'sentence'"),
+        (
+            SENTENCES,
+            b"split,document,sentence,type.A.gold,type.A.correct\ntest,0,0,1,1\n",
+            "has no column 'type.A.predicted'",
+        ),
+        (SENTENCES, b"split,document,sentence\ntest,0,\n", "sentence: not all are whole numbers"),
+        (SENTENCES, b"\xff", "is not UTF-8"),
+        ("params.yaml", b"- a", "must hold `key: value` lines"),
+        ("dvc.yaml", b"stages: 3", "must hold `key: value` lines, and stages by name"),
+        ("dvc.lock", b"<<<<<<< HEAD\n", "has a merge conflict in line 1"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, file: str, content: bytes, message: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    revision = Revision(tmp_path, "here", None)
+    read: dict[str, Callable[[], object]] = {
+        METRICS: revision.metrics,
+        SENTENCES: revision.sentences,
+    }
+    with pytest.raises(InputError, match=message) as error:
+        read.get(file, partial(revision.yaml, file))()
+    assert str(error.value).startswith(f"{file} of here")
 
 
 def run_review(clone: Clone, *arguments: str, status: int = 0) -> tuple[str, str, str]:
@@ -115,9 +190,10 @@ def words_of(clone: Clone) -> set[str]:
     return {word for word in words if word.isalpha() and not word.islower() and len(word) > 4}
 
 
-def test_a_change_is_reviewed(clone_with_results: Clone) -> None:
+def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None:
     clone = clone_with_results
-    told, text, _ = run_review(clone, "--base", "HEAD")
+    told, text, page = run_review(clone, "--base", "HEAD")
+    assert "No sentence differs." in page
     assert "No parameter and no stage's code differs." in text
     assert text.count("no evidence of a difference (ΔF1 +0.00") == 2
     assert "dvc.lock is current" in told
@@ -155,15 +231,25 @@ def test_a_change_is_reviewed(clone_with_results: Clone) -> None:
     clone.run("git", "checkout", "-q", ".")
     for seed in (2, 3):
         clone.run("dvc", "exp", "run", "--temp", "--name", f"wider-{seed}", "-S", f"seed={seed}")
-    told, text, _ = run_review(
+    told, text, page = run_review(
         clone, "--base", "wider", "wider-2", "--head", "wider-3", "wider-2", "--check"
     )
     assert "Means over 2 and 2 runs" in text
     assert "Each side is one run" not in text
-    shutil.rmtree(clone.path / ".dvc/cache")
-    told, text, page = run_review(clone, "--base", "main", "--head", "wider", "--check")
+    assert "The tags are those of the first run of each side" in page
+    told = clone.run("python", "-m", "review", "--base", "wider", "HEAD", status=1)
+    assert "stands twice on one side: name each run once" in told
+    # A hook of git's is told of the repository by variables; its clones must not heed them.
+    before = clone.run("git", "rev-parse", "--abbrev-ref", "HEAD")
+    here = Clone(clone.path, clone.env | {"GIT_DIR": str(clone.path / ".git")})
+    run_review(here, "--base", "main", "--head", "HEAD~1")
+    assert clone.run("git", "rev-parse", "--abbrev-ref", "HEAD") == before
+    fresh = Clone(tmp_path / "fresh", clone.env | {"DVC_SITE_CACHE_DIR": str(tmp_path / "site")})
+    clone.run("git", "clone", "-q", str(clone.path), str(fresh.path))
+    told, text, page = run_review(fresh, "--base", "main", "--check")
     assert "the predictions of neither side are on this machine" in page
     assert "dvc.lock is current" in text
+    assert "## the working tree against origin/main (" in text
     _, text, _ = run_review(clone, "--base", "wider", "--head", "main")
     assert "> wider has commits that main lacks (1): " in text
 
@@ -180,7 +266,11 @@ def test_what_is_not_there_is_said_and_the_rest_is_told(
     assert "No test of the differences: there is no metrics/sentences.csv in HEAD~1 (" in text
     assert "dvc.lock is current" in told
 
-    told, _, _ = run_review(clone, "--base", "nope", status=1)
+    told, _, _ = run_review(clone, "--base", "nope")
+    run_review(clone, "--base", "nope", "--check", status=1)
+    assert "differs" not in told
+    f1 = json.loads(clone.read(METRICS))["test"]["f1"]
+    assert re.search(rf"^\| test +\| – +\| {f1} +\| – +\|$", told, re.MULTILINE)
     assert "Nothing can be compared: there is no revision 'nope' here; name a branch" in told
     assert "dvc.lock is current" in told
     assert "Traceback" not in told
@@ -189,6 +279,6 @@ def test_what_is_not_there_is_said_and_the_rest_is_told(
         "git", "clone", "-q", "--depth", "1", f"file://{clone.path}", "shallow"
     )
     shallow = Clone(tmp_path / "shallow", clone.env)
-    told, text, _ = run_review(shallow, "--base", "HEAD~1", status=1)
+    told, text, _ = run_review(shallow, "--base", "HEAD~1")
     assert "this clone is shallow: git fetch --unshallow" in told
     assert "test.f1" in text

@@ -104,6 +104,39 @@ def test_where_documents_are_alike_several_runs_are_welchs_test() -> None:
     assert [got.low, got.high] == pytest.approx(list(expected.confidence_interval()))
 
 
+def of_25(correct: np.ndarray) -> np.ndarray:
+    """Counts of documents of 25 entities, as many predicted: F1 is the mean over documents."""
+    return np.stack((correct, np.full_like(correct, 25), np.full_like(correct, 25)), axis=-1)
+
+
+def test_where_runs_are_alike_several_are_a_paired_test_of_documents() -> None:
+    random = np.random.default_rng(6)
+    base = random.binomial(25, 0.8, (100, 40))  # groups, documents
+    head = np.clip(base + random.integers(-2, 4, base.shape), 0, 25)
+    got = compare(np.stack([of_25(base)] * 3), np.stack([of_25(head)] * 3))
+    expected = stats.ttest_rel(head / 25, base / 25, axis=1)
+    assert [some.p for some in got] == pytest.approx(expected.pvalue, abs=0.03)
+    widths = expected.confidence_interval().high - expected.confidence_interval().low
+    # The bootstrap divides by the number of documents, Student by one less.
+    ratio = np.mean([some.high - some.low for some in got]) / widths.mean()
+    assert ratio == pytest.approx(np.sqrt(39 / 40), abs=0.01)
+
+
+@pytest.mark.usefixtures("few")
+def test_luck_of_a_run_with_a_document_counts_once() -> None:
+    # It is in the spread of runs and in that of documents: counted twice, 1.7 % come out different.
+    random = np.random.default_rng(7)
+    base, head = (of_25(random.binomial(25, 0.9, (3, 1500, 40))) for _ in range(2))
+    different = np.mean([some.p < significance.LEVEL for some in compare(base, head)])
+    assert 0.03 <= different <= 0.06
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_one_document_tells_nothing_of_others(runs: int) -> None:
+    for some in compare(make(8, runs, 2, 1), make(9, runs, 2, 1)):
+        assert (some.low, some.high, some.p) == (-1, 1, 1)
+
+
 def test_one_run_against_several_is_refused() -> None:
     with pytest.raises(ValueError, match="1 and 2 runs"):
         compare(np.stack([make(6, 1, 5)]), np.stack([make(6, 1, 5)] * 2))

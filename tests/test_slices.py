@@ -79,3 +79,14 @@ def test_each_slice_holds_what_it_says() -> None:
     assert scores["all"].measure == "F1"
     assert scores["all"].score == pytest.approx(0.6)
     assert all(row.low <= row.score <= row.high for row in scores.values())
+
+
+def test_what_a_table_does_not_tell_apart_is_left_out() -> None:
+    table = count([["Ada"]], [0], [["B-PER"]], [["B-PER"]], ["PER"], NOTHING)
+    left = table.drop(columns=["length_1.gold", "new_sentences"])
+    assert set(by_document(table)) - set(by_document(left)) == {"length_1", "new_sentences"}
+
+
+def test_a_single_document_has_no_interval_to_speak_of() -> None:
+    table = count([["Ada"]] * 2, [0, 0], [["B-PER"]] * 2, [["B-PER"], ["O"]], ["PER"], NOTHING)
+    assert {(some.low, some.high) for some in score_slices(table)} == {(0, 1)}

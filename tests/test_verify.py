@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import review.verify
-from review.verify import Move, Out, compare, main, moves, reproduced, verify
+from review.verify import Move, Out, compare_outs, main, moves, reproduced, verify
 from tagger.stage import InputError
 from tests.conftest import Clone, commit_all
 
@@ -114,7 +114,7 @@ def test_all_outs_are_compared() -> None:
 
     locked = {"a": stage(same="1", other="1", gone="1"), "b": stage(file="1")}
     made = {"a": stage(same="1", other="2", new="1"), "c": stage(file="1")}
-    assert compare(locked, made, {"unknown"}) == [
+    assert compare_outs(locked, made, {"unknown"}) == [
         Out("same", "a", "identical"),
         Out("other", "a", "different"),
         Out("gone", "a", "not made"),
@@ -140,6 +140,8 @@ def test_the_largest_move_is_first_and_what_is_not_there_moved_most() -> None:
         ("different", [Move("f1", 0.8123, 0.8122)], 0.0001, True),
         ("different", [Move("f1", 0.8123, 0.8121)], 0.0001, False),
         ("different", [Move("f1", 0.8123, None)], 1.0, False),
+        ("different", [Move("f1", 0.8, 0.8), Move("test.errors.missed", 62, 63)], 0.0, True),
+        ("different", [Move("test.support", 62, 63)], 0.5, False),
         ("different", [], 0.0, True),
         ("not made", [], 1.0, False),
         ("not in dvc.lock", [], 1.0, False),

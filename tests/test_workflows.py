@@ -115,7 +115,7 @@ def test_a_long_review_is_cut_to_what_a_comment_may_hold(tmp_path: Path) -> None
     assert 50_000 < len(comment) < 65_536
     rows, _, rest = comment.partition("\n\n")
     assert set(rows.splitlines()) == {line.strip()}, "whole lines"
-    assert rest == "… The rest is on the page of the run.\n"
+    assert rest == "</details>\n\n… The rest is on the page of the run.\n"
 
 
 def test_the_summary_is_of_github_alone(tmp_path: Path) -> None:
