@@ -3,7 +3,8 @@
 Run as `python -m benchmarks.peers PYTHON` after `dvc repro`, on an idle machine, where PYTHON is
 that of an environment with flair: `make bench-peers` sets one up. Both train an epoch with a
 bidirectional LSTM of 256, a CRF and batches of 32 on two threads, ours with all its other inputs
-too, and tag test from its tokens. Rounds alternate, and the quickest of each counts.
+too, and tag test from its tokens; ours trains with the instructions of dvc.yaml alone. Rounds
+alternate, and the quickest of each counts.
 """
 
 import json

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -51,7 +51,7 @@ def run_stage(
     What the stage reads and the folder has not is this repository's. The variables stand for those
     that its command sets, unless they are None.
     """
-    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    stage = stage_of(name)
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     text = yaml.safe_dump(parameters | changes)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
@@ -59,11 +59,24 @@ def run_stage(
         if dep.startswith("data/") and not (folder / dep).exists():
             (folder / dep).parent.mkdir(parents=True, exist_ok=True)
             (folder / dep).symlink_to(ROOT / dep)
-    words = stage["cmd"].split()
-    start = words.index("python")
     if variables is None:
-        variables = dict(word.split("=") for word in words[1:start])  # after `env`
-    return run([sys.executable, *words[start + 1 :]], folder, variables)
+        variables = variables_of(name)
+    words = stage["cmd"].split()
+    return run([sys.executable, *words[words.index("python") + 1 :]], folder, variables)
+
+
+def variables_of(name: str) -> dict[str, str]:
+    """The environment variables that a stage's command sets."""
+    words = stage_of(name)["cmd"].split()
+    return dict(word.split("=") for word in words[1 : words.index("python")])  # after `env`
+
+
+def stage_of(name: str) -> dict[str, Any]:
+    """A stage of dvc.yaml."""
+    stages: dict[str, dict[str, Any]] = yaml.safe_load(
+        (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    )["stages"]
+    return stages[name]
 
 
 def machine() -> str:

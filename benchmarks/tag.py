@@ -1,8 +1,8 @@
 """How many sentences a second are tagged, from tokens to tags.
 
 Run as `python -m benchmarks.tag` after `dvc repro`, on an idle machine. The tokens of test are
-indexed and tagged anew in each round; reading the model and the vectors is not counted. Rounds
-alternate between one thread and two, and the quickest counts.
+indexed and tagged anew in each round, with all the processor's instructions; reading the model and
+the vectors is not counted. Rounds alternate between one thread and two, and the quickest counts.
 """
 
 import resource

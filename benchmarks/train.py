@@ -6,11 +6,15 @@ The stage itself trains for two epochs, of which the second counts, with 256 a d
 that others report. The products are those of the
 LSTM, forwards and backwards, at the shapes of the same batches: once with the directions side by
 side, as the stage runs them, and once in turn, on threads that share each product, as PyTorch
-does. Rounds alternate, since machines are noisy, and the quickest counts.
+does; they too are of a process of their own (`python -m benchmarks.train SIZE`), with the
+instructions that the stage has. Rounds alternate, since machines are noisy, and the quickest
+counts.
 """
 
+import json
 import math
 import re
+import sys
 import tempfile
 import time
 from concurrent.futures import Executor
@@ -20,7 +24,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.process import machine, run_stage
+from benchmarks.process import ROOT, machine, run, run_stage, variables_of
 from tagger.lstm import workers
 from tagger.model import WEIGHTS
 from tagger.split import Split, batches
@@ -62,29 +66,42 @@ def products(shapes: list[tuple[int, int]], size: int, executor: Executor | None
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    split = Split.read(Path("data/index/train.safetensors"))
+def time_products(size: int) -> None:
+    """Print as JSON the seconds that the products of an epoch take, by how they are run."""
+    split = Split.read(ROOT / "data/index/train.safetensors")
     cut = batches(split.lengths, BATCH_SIZE)
     shapes = [(int(split.lengths[some].max()), len(some)) for some in cut]
+    side_by_side = products(shapes, size, workers(2))
+    torch.set_num_threads(2)
+    shared = products(shapes, size, None)
+    print(
+        json.dumps(
+            {
+                "its products alone, two threads side by side": side_by_side,
+                "its products alone, two threads that share each": shared,
+            }
+        )
+    )
+
+
+def main() -> None:
+    """Measure, and print a table."""
     rows: dict[str, list[float]] = {}
     memory = 0.0
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
             for threads in (1, 2):
                 changes: dict[str, Any] = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "epochs": 2}
-                run = run_stage("train", Path(folder), threads=threads, **changes)
-                seconds = float(re.findall(r"([\d.]+) s of training", run.output)[1])
+                stage = run_stage("train", Path(folder), threads=threads, **changes)
+                seconds = float(re.findall(r"([\d.]+) s of training", stage.output)[1])
                 rows.setdefault(f"an epoch, threads: {threads}", []).append(seconds)
-                memory = max(memory, run.memory)
+                memory = max(memory, stage.memory)
             weights = load_file(Path(folder, "data/model", WEIGHTS))
             size = weights["lstms.0.directions.0.weight_ih_l0"].shape[1]
-            executor = workers(2)
-            name = "its products alone, two threads side by side"
-            rows.setdefault(name, []).append(products(shapes, size, executor))
-            torch.set_num_threads(2)
-            name = "its products alone, two threads that share each"
-            rows.setdefault(name, []).append(products(shapes, size, None))
+            command = [sys.executable, "-m", "benchmarks.train", str(size)]
+            alone = json.loads(run(command, ROOT, variables_of("train")).output)
+            for name, seconds in alone.items():
+                rows.setdefault(name, []).append(seconds)
     print(machine())
     print(f"hidden {HIDDEN}, batches of {BATCH_SIZE}, the quickest of {ROUNDS} rounds\n")
     best = {name: min(seconds) for name, seconds in rows.items()}
@@ -97,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    time_products(int(sys.argv[1])) if len(sys.argv) > 1 else main()

@@ -48,9 +48,11 @@ def commands() -> list[str]:
 def test_each_step_is_a_target_of_the_makefile() -> None:
     targets = set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
     run = [re.fullmatch(r'make ([\w-]+)( [A-Z]+="[\w/$]+")*', command) for command in commands()]
-    assert {match and match[1] for match in run} <= targets
-    assert {"test", "sample", "lock-check", "review", "summary"} == {m[1] for m in run if m}
-    assert "conllpp" not in " ".join(commands())
+    # And none that trains on conllpp, as `repro` and `verify` do.
+    assert {match and match[1] for match in run} == {
+        "test", "sample", "lock-check", "review", "summary"
+    }  # fmt: skip
+    assert {match[1] for match in run if match} <= targets
 
 
 def test_nothing_of_a_pull_request_is_pasted_into_a_shell() -> None:
