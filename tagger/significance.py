@@ -100,6 +100,9 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     Raises:
         ValueError: there is one run on one side, and several are on the other.
     """
+    if (len(base) == 1) != (len(head) == 1):
+        raise ValueError(f"{len(base)} and {len(head)} runs: there must be one on each side, or "
+                         "several on each")  # fmt: skip
     sides = base, head
     scores = [f1(side.sum(axis=2)) for side in sides]  # [runs, groups]
     means = [some.mean(axis=0) for some in scores]
@@ -109,10 +112,10 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     samples = sampled[:, len(base) :].mean(axis=1) - sampled[:, : len(base)].mean(axis=1)
     if documents == 1:  # tells nothing of others
         low, high, p = (np.full_like(deltas, value) for value in (-1, 1, 1))
-    elif len(base) == len(head) == 1:
+    elif len(base) == 1:
         low, high = interval(samples)
         p = randomise(base[0], head[0], seed)
-    elif min(len(base), len(head)) > 1:
+    else:
         of_documents = samples.var(axis=0, ddof=1)
         for runs in (sampled[:, : len(base)], sampled[:, len(base) :]):
             # That a run does better than its side on some documents is in the variance between
@@ -130,9 +133,6 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
         p = 2 * stats.t.sf(np.abs(t), freedom)
         reach = stats.t.ppf(1 - LEVEL / 2, freedom) * error
         low, high = deltas - reach, deltas + reach
-    else:
-        raise ValueError(f"{len(base)} and {len(head)} runs: there must be one on each side, or "
-                         "several on each")  # fmt: skip
     columns = (*means, low, high, p)
     return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
