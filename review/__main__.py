@@ -246,7 +246,7 @@ def main() -> None:
                 file.write_text(content, encoding="utf-8")
     except InputError as error:
         sys.exit(f"review: {error}")
-    print(align(text.split("<details>")[0].rstrip()))
+    print(align(text.split("<details>")[0].rstrip()), flush=True)
     print(f"\nWritten to {OUTPUT}/review.md and {OUTPUT}/review.html.", file=sys.stderr)
     if arguments.check and (found.lock.stale or not found.compared):
         sys.exit(1)

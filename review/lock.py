@@ -182,6 +182,7 @@ def main() -> None:
     Raises:
         SystemExit: something is, or it could not be found out.
     """
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # before what sys.exit says
     try:
         lock = check(find_root())
     except InputError as error:

@@ -105,7 +105,7 @@ class Clone:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a new user: no home, no git identity, no network, no mirror."""
     home = tmp_path_factory.mktemp("home")
-    dropped = ("CONLLPP_", "DVC_", "GENSIM_", "GIT_", "HF_", "PYTHONPATH", "XDG_")
+    dropped = ("CONLLPP_", "DVC_", "GENSIM_", "GIT_", "HF_", "PYTHON", "XDG_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return kept | {
         "HOME": str(home),
