@@ -175,6 +175,7 @@ def main() -> None:
         sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
     tables = [pd.read_csv(path) for path in (PARTIAL, RUNS) if path.exists()]
     done = pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True)
+    done = done.astype({"seed": int, "seconds": float})  # no rows, no types: none would be rounded
     done = done[done["code"] == done["model"].map({model: code(model) for model in MODELS})]
     done = done.drop_duplicates(["model", "seed"], ignore_index=True)
     wanted = [(model, seed + 1) for seed in range(5) for model in MODELS if seed < MODELS[model][1]]

@@ -61,6 +61,7 @@ def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
     scores = json.loads(small.read("metrics/metrics.json"))
     assert first["test_f1"] == scores["test"]["f1"], "the default's first seed is params.yaml's"
     assert runs["seconds"].notna().tolist() == [False, True, True], "and DVC had it already"
+    assert (runs["seconds"].dropna() % 1 == 0).all(), "whole seconds"
     table = pd.read_csv(small.path / ABLATION)
     assert table["seeds"].tolist() == [2, 1]
     assert markdown(table) in small.read("README.md")
