@@ -52,16 +52,16 @@ def run_stage(
     that its command sets, unless they are None.
     """
     stage = stage_of(name)
+    words = stage["cmd"].split()
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     text = yaml.safe_dump(parameters | changes)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     for dep in stage["deps"]:
-        if dep.startswith("data/") and not (folder / dep).exists():
+        if dep in words and not (folder / dep).exists():
             (folder / dep).parent.mkdir(parents=True, exist_ok=True)
             (folder / dep).symlink_to(ROOT / dep)
     if variables is None:
         variables = variables_of(name)
-    words = stage["cmd"].split()
     return run([sys.executable, *words[words.index("python") + 1 :]], folder, variables)
 
 
