@@ -1,0 +1,26 @@
+"""The benchmark of other processors trains and scores as the pipeline does."""
+
+import json
+import platform
+from hashlib import sha256
+
+from tests.conftest import Clone
+
+
+def test_with_the_pipelines_own_settings_it_finds_the_pipelines_own_results(
+    clone_with_results: Clone,
+) -> None:
+    clone = clone_with_results
+    code = (
+        "from benchmarks import processors as p;"
+        "p.SETTINGS = {name: p.SETTINGS[name] for name in ('2 threads', '2 threads, SSE4')};"
+        "p.main()"
+    )
+    *_, own, other = (line.split() for line in clone.run("python", "-c", code).splitlines())
+    scores = json.loads(clone.read("metrics/metrics.json"))
+    weights = sha256((clone.path / "data/model/weights.safetensors").read_bytes()).hexdigest()
+    f1 = [f"{scores[split]['f1']:.4f}" for split in ("validation", "test")]
+    assert [own[2], own[3], own[-1]] == [*f1, weights[:8]]
+    assert other[:3] == ["2", "threads,", "SSE4"]
+    if platform.machine() == "x86_64":
+        assert other[-1] != weights[:8], "the variables have reached the stage"
