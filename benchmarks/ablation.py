@@ -31,10 +31,9 @@ MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
     "no CRF": ("crf=false", 3),
     "no characters": ("characters=none", 3),
     "no trained vectors": ("finetune=false", 3),
-    "no casing": ("casing=false", 3),
     "no document": ("document=false", 3),
     "the classroom's Bi-LSTM": (
-        "scheme=IOB2 finetune=false characters=none casing=false document=false crf=false "
+        "scheme=IOB2 finetune=false characters=none document=false crf=false "
         "decay=false hidden=256 dropout=0 recurrent_dropout=0",
         5,
     ),

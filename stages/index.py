@@ -26,7 +26,6 @@ from tagger.vocabulary import (
     TAGS,
     WORDS,
     Vocabulary,
-    casing,
     characters,
     read_lines,
     write_lines,
@@ -99,7 +98,6 @@ def encode(
         types=torch.tensor([types[token] for token in tokens], dtype=torch.int32),
         words=by_type(lambda token: vocabulary.look_up(token).id),
         forms=by_type(lambda token: forms.get(token, 0)),
-        casings=by_type(casing),
         characters=by_type(lambda token: characters(token, known)),
         elsewhere=torch.tensor(
             [

@@ -1,4 +1,4 @@
-"""The tagger: a bidirectional LSTM over word vectors, characters and casing, and a CRF.
+"""The tagger: a bidirectional LSTM over word vectors, characters and documents, and a CRF.
 
 After Lample et al. (NAACL 2016) and Ma & Hovy (ACL 2016). With everything but the word vectors
 switched off it is the classroom's: an LSTM and log-softmax over the tags.
@@ -20,12 +20,10 @@ from tagger.document import context, size_of_context
 from tagger.lstm import BiLSTM
 from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
-from tagger.vocabulary import CASINGS
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # in the folder of a model
 
 CHARACTER_SIZE = 30  # of a character's embedding
-CASING_SIZE = 8  # of a casing's embedding
 KERNEL = 3  # characters that a filter spans
 
 
@@ -41,7 +39,6 @@ class Tagger(nn.Module):
         characters: how many characters are known, 0 for no convolution over characters (Santos &
             Zadrozny, ICML 2014)
         filters: of that convolution
-        casing: whether the casing of a token is an input
         document: whether what its document tells of a token is an input
         crf: whether transitions are learned and sequences trained as a whole, or each token alone
         hidden: size of the LSTM's state in each direction
@@ -61,7 +58,6 @@ class Tagger(nn.Module):
         forms: int,
         characters: int,
         filters: int,
-        casing: bool,
         document: bool,
         crf: bool,
         hidden: int,
@@ -76,7 +72,6 @@ class Tagger(nn.Module):
             "forms": forms,
             "characters": characters,
             "filters": filters,
-            "casing": casing,
             "document": document,
             "crf": crf,
             "hidden": hidden,
@@ -86,7 +81,7 @@ class Tagger(nn.Module):
         }
         self.register_buffer("vectors", vectors, persistent=False)
         size = vectors.shape[1]
-        self.forms = self.characters = self.casings = None
+        self.forms = self.characters = None
         if forms:
             # Sparse: of some 20,000 a batch has a few hundred, and the others need no update.
             self.forms = nn.Embedding(forms + 1, size, sparse=True)
@@ -96,9 +91,6 @@ class Tagger(nn.Module):
             self.characters = nn.Embedding(characters + 2, CHARACTER_SIZE)
             self.filters = nn.Linear(KERNEL * CHARACTER_SIZE, filters)
             size += filters
-        if casing:
-            self.casings = nn.Embedding(CASINGS, CASING_SIZE)
-            size += CASING_SIZE
         if document:
             size += size_of_context(vectors.shape[1])
         sizes = [size] + [2 * hidden] * layers
@@ -118,8 +110,6 @@ class Tagger(nn.Module):
         parts = [types]
         if self.characters is not None:
             parts.append(self.read_characters(batch))
-        if self.casings is not None:
-            parts.append(self.casings(batch.casings))
         states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
         if self.config["document"]:
             states = torch.cat((states, batch.context), dim=1)

@@ -17,10 +17,9 @@ from tagger.packing import Packing
 class Split:
     """The sentences of a split, one after another, and the types (distinct tokens) they are of.
 
-    types: the type of each token, a row of the next four, [tokens] int32
+    types: the type of each token, a row of the next three, [tokens] int32
     words: the word id of each type, [types] int32
     forms: the form id of each type, [types] int32
-    casings: the casing of each type, [types] int32
     characters: the character ids of each type, padded, [types, longest] int32
     elsewhere: how each token is written elsewhere in its document, [tokens, ELSEWHERE] bool
     names: the name that each token mentions, alike within a document, 0 for none, [tokens] int32
@@ -32,7 +31,6 @@ class Split:
     types: Tensor
     words: Tensor
     forms: Tensor
-    casings: Tensor
     characters: Tensor
     elsewhere: Tensor
     names: Tensor
@@ -70,7 +68,6 @@ class Split:
             types=inverse,
             words=self.words[types],
             forms=self.forms[types],
-            casings=self.casings[types],
             characters=self.characters[types],
             context=context[positions],
             packing=Packing.of(lengths),
@@ -87,8 +84,8 @@ class Batch:
     """Sentences of a split, one after another, and the types that occur in them.
 
     positions: where in the split the tokens stand, [tokens] int64
-    types: the type of each token, a row of the next four, [tokens] int64
-    words, forms, casings, characters: of the batch's types, as in Split
+    types: the type of each token, a row of the next three, [tokens] int64
+    words, forms, characters: of the batch's types, as in Split
     context: what their documents tell of its tokens, [tokens, size]
     packing: how the tokens are packed
     """
@@ -97,7 +94,6 @@ class Batch:
     types: Tensor
     words: Tensor
     forms: Tensor
-    casings: Tensor
     characters: Tensor
     context: Tensor
     packing: Packing

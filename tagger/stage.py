@@ -33,7 +33,6 @@ class Parameters(BaseModel):
     finetune: bool
     characters: Literal["none", "cnn"]
     filters: Annotated[int, Field(ge=1, le=4096)]
-    casing: bool
     document: bool
     crf: bool
     hidden: Annotated[int, Field(ge=1, le=4096)]

@@ -61,27 +61,6 @@ def read_vectors(embeddings: Path) -> np.ndarray:
     return table
 
 
-def casing(token: str) -> int:
-    """How a token is written: a row of the tagger's table of casings.
-
-    Vectors of lower-case words do not tell, so the tagger must be told (Collobert et al. 2011).
-    """
-    if token.isdigit():
-        return 1
-    if any(character.isdigit() for character in token):
-        return 2
-    if token.islower():
-        return 3
-    if token.isupper():
-        return 4 if len(token) == 1 else 5
-    if token[:1].isupper():
-        return 6 if token[1:].islower() else 7
-    return 8 if any(character.isupper() for character in token) else 0
-
-
-CASINGS = 9
-
-
 LONGEST = 24  # characters of a token that the tagger reads: of a longer one both ends
 
 

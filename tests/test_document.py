@@ -90,7 +90,6 @@ def make_split(documents: list[list[list[str]]]) -> Split:
         types=torch.tensor([types.index(token) for token in tokens], dtype=torch.int32),
         words=torch.tensor([IDS[type_.lower()] for type_ in types], dtype=torch.int32),
         forms=nothing,
-        casings=nothing,
         characters=nothing[:, None],
         elsewhere=torch.tensor(
             [row for document in documents for s in elsewhere(document) for row in s]

@@ -27,7 +27,7 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = torch.from_numpy(read_vectors(sample.embeddings))
     tags = read_lines(sample.index / "tags.txt")
     tagger = Tagger(
-        vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1, casing=False,
+        vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1,
         document=False, crf=False, hidden=8, layers=1, dropout=0.0, recurrent_dropout=0.0,
     )  # fmt: skip
     for parameter in tagger.parameters():

@@ -16,16 +16,16 @@ from tagger.model import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
 from tagger.split import Batch, Split
 from tagger.stage import InputError
 from tagger.tags import is_allowed, tag_set, transitions
-from tagger.vocabulary import CASINGS, LONGEST
+from tagger.vocabulary import LONGEST
 
 WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
 FULL: dict[str, Any] = {
-    "scheme": "BIOES", "forms": FORMS, "characters": CHARACTERS, "filters": 7, "casing": True,
+    "scheme": "BIOES", "forms": FORMS, "characters": CHARACTERS, "filters": 7,
     "document": True, "crf": True, "hidden": 5, "layers": 2, "dropout": 0.5,
     "recurrent_dropout": 0.25,
 }  # fmt: skip
 CLASSROOM: dict[str, Any] = FULL | {
-    "scheme": "IOB2", "forms": 0, "characters": 0, "casing": False, "document": False,
+    "scheme": "IOB2", "forms": 0, "characters": 0, "document": False,
     "crf": False, "layers": 1,
 }  # fmt: skip
 each_model = pytest.mark.parametrize("options", [FULL, CLASSROOM], ids=["full", "classroom"])
@@ -54,7 +54,6 @@ def make_split(lengths: list[int], seed: int = 0) -> Split:
         types=some(types, tokens),
         words=some(WORDS + 1, types),
         forms=some(FORMS + 1, types),
-        casings=some(CASINGS, types),
         characters=characters,
         elsewhere=some(2, tokens, ELSEWHERE).bool(),
         names=some(4, tokens),
@@ -89,14 +88,14 @@ def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
         assert all(is_allowed(left, right, options["scheme"]) for left, right in transitions(tags))
 
 
-@pytest.mark.parametrize("without", [None, "forms", "characters", "casing", "document"])
+@pytest.mark.parametrize("without", [None, "forms", "characters", "document"])
 def test_each_input_has_an_effect_that_goes_with_it(without: str | None) -> None:
     options = FULL | ({without: 0} if without else {})
     tagger, split = make_tagger(options), make_split([4, 7])
     emissions = tagger(batch_of(tagger, split))
-    for name, field in (("forms", "forms"), ("characters", "characters"), ("casing", "casings")):
+    for name in ("forms", "characters"):
         changed = dict(vars(split))
-        changed[field] = (changed[field] + 1) % (CHARACTERS if field == "characters" else 9)
+        changed[name] = (changed[name] + 1) % (CHARACTERS if name == "characters" else 9)
         other = tagger(batch_of(tagger, Split(**changed)))
         assert torch.equal(emissions, other) == (name == without)
     changed = vars(split) | {"elsewhere": ~split.elsewhere}

@@ -18,7 +18,6 @@ def make(lengths: list[int]) -> Split:
         types=torch.arange(tokens, dtype=torch.int32) * 3 % 7,
         words=types + 10,
         forms=types + 20,
-        casings=types + 30,
         characters=types[:, None] + torch.arange(4, dtype=torch.int32),
         elsewhere=(torch.arange(tokens)[:, None] >> torch.arange(7)) % 2 == 1,
         names=torch.arange(tokens, dtype=torch.int32) % 3,
@@ -48,7 +47,6 @@ def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int)
         types = split.types[batch.positions]
         assert torch.equal(batch.words[batch.types], types + 10)
         assert torch.equal(batch.forms[batch.types], types + 20)
-        assert torch.equal(batch.casings[batch.types], types + 30)
         assert torch.equal(batch.characters[batch.types][:, 0], types)
         assert torch.equal(batch.context, context[batch.positions])
         assert len(batch.words) == len(set(types.tolist())), "each type once"

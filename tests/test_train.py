@@ -19,7 +19,6 @@ SMALL: dict[str, Any] = {
     "finetune": True,
     "characters": "cnn",
     "filters": 8,
-    "casing": True,
     "document": True,
     "crf": True,
     "hidden": 16,
@@ -37,7 +36,7 @@ SMALL: dict[str, Any] = {
     "device": "auto",
 }
 CLASSROOM = {
-    "scheme": "IOB2", "finetune": False, "characters": "none", "casing": False, "document": False,
+    "scheme": "IOB2", "finetune": False, "characters": "none", "document": False,
     "crf": False, "decay": False,
 }  # fmt: skip
 
@@ -81,7 +80,7 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     "changes",
     [
         {"scheme": "IOB2"}, {"finetune": False}, {"characters": "none"}, {"filters": 9},
-        {"casing": False}, {"document": False}, {"crf": False}, {"decay": False},
+        {"document": False}, {"crf": False}, {"decay": False},
         {"hidden": 17}, {"layers": 2}, {"dropout": 0.0}, {"recurrent_dropout": 0.0},
         {"learning_rate": 0.003}, {"batch_size": 1000}, {"clip": 0.0001}, {"seed": 2},
     ],

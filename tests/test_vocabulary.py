@@ -1,27 +1,13 @@
 """What the tagger is told of a token beside its vector."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.vocabulary import CASINGS, LONGEST, casing, characters
-
-
-@pytest.mark.parametrize(
-    ("tokens", "row"),
-    [
-        (["$", "--", "", "你"], 0), (["7", "1996"], 1), (["1996-08-22", "U2", "3rd"], 2),
-        (["the", "o'clock"], 3), (["I", "A"], 4), (["EU", "U.S.", "AT&T"], 5),
-        (["Ann", "O'clock"], 6), (["McLaren", "O'Brien"], 7), (["iPod", "eBay"], 8),
-    ],
-)  # fmt: skip
-def test_casing_is_told_by_its_letters_and_digits(tokens: list[str], row: int) -> None:
-    assert [casing(token) for token in tokens] == [row] * len(tokens)
+from tagger.vocabulary import LONGEST, characters
 
 
 @given(st.text())
-def test_any_token_has_a_casing_and_characters_of_one_width(token: str) -> None:
-    assert 0 <= casing(token) < CASINGS
+def test_any_token_has_characters_of_one_width(token: str) -> None:
     ids = characters(token, {"a": 2, "b": 3})
     assert len(ids) == LONGEST
     assert set(ids) <= {0, 1, 2, 3}
