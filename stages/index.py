@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
@@ -86,29 +87,21 @@ def encode(
         forms: the id of each token of train, from 1
         known: the id of each character of train, from 2
     """
-    tokens = table["tokens"].explode()
-    types = {token: row for row, token in enumerate(distinct(table))}
-    lengths = torch.tensor(table["tokens"].str.len().to_numpy())
-    documents = table["document"].to_list()
+    sentences, documents = table["tokens"].to_list(), table["document"].to_list()
+    tokens, types = pd.factorize(np.concatenate(sentences), sort=True)  # arrays of objects
+    lengths = torch.tensor([len(sentence) for sentence in sentences])
 
     def by_type(function: Callable[[str], object]) -> torch.Tensor:
         return torch.tensor([function(token) for token in types], dtype=torch.int32)
 
     return Split(
-        types=torch.tensor([types[token] for token in tokens], dtype=torch.int32),
+        types=torch.from_numpy(tokens.astype(np.int32)),
         words=by_type(lambda token: vocabulary.look_up(token).id),
         forms=by_type(lambda token: forms.get(token, 0)),
         characters=by_type(lambda token: characters(token, known)),
-        elsewhere=torch.tensor(
-            [
-                truths
-                for _, sentences in table.groupby("document")["tokens"]
-                for sentence in elsewhere(list(sentences))
-                for truths in sentence
-            ]
-        ),
-        names=torch.tensor(names(table["tokens"].to_list(), documents), dtype=torch.int32),
-        tags=torch.tensor(table["ner_tags"].explode().to_list(), dtype=torch.int32),
+        elsewhere=elsewhere(sentences, documents),
+        names=names(sentences, documents),
+        tags=torch.from_numpy(np.concatenate(table["ner_tags"].to_list()).astype(np.int32)),
         offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
         documents=torch.tensor(documents, dtype=torch.int32),
     )

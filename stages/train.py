@@ -6,6 +6,7 @@ Run as `python -m stages.train data/embeddings data/index data/model data/curve.
 import math
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import torch
 from seqeval.metrics import f1_score
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from tagger.lstm import workers
@@ -87,6 +89,7 @@ def train(
         dropout=dropout,
         recurrent_dropout=recurrent_dropout,
     ).to(processor)
+    tagger.crf.cpu()  # its recursions are many small steps, which start sooner there
     sparse = [] if tagger.forms is None else [tagger.forms.weight]
     dense = [p for p in tagger.parameters() if p.requires_grad and all(p is not q for q in sparse)]
     optimizers: list[torch.optim.Optimizer] = [
@@ -95,10 +98,16 @@ def train(
     if sparse:
         optimizers.append(torch.optim.SparseAdam(sparse, lr=learning_rate))
     steps = epochs * math.ceil(len(training) / batch_size)
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1 - step / steps if decay else 1.0)
-        for o in optimizers
-    ]
+    schedules = [LambdaLR(o, lambda step: 1 - step / steps if decay else 1.0) for o in optimizers]
+
+    def update(optimizer: torch.optim.Optimizer, schedule: LambdaLR) -> None:
+        if optimizer is optimizers[0]:
+            clip_grad_norm_(dense, clip)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+
+    every = map if executor is None else executor.map
     random = np.random.default_rng(seed)
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
@@ -110,7 +119,8 @@ def train(
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         tagger.train()
-        total = torch.zeros((), device=processor, dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64)
+        updates: Iterable[None] = ()
         # The bar is for a terminal; elsewhere a line by epoch is enough.
         for sentences in tqdm(
             batches(training.lengths, batch_size, random),
@@ -119,17 +129,13 @@ def train(
             disable=None,
         ):
             batch = training.batch(sentences, context)
-            target = targets[0][batch.positions].to(processor)
-            batch = batch.to(processor)
-            loss = tagger.loss(tagger(batch, executor), target, batch)
-            for optimizer in optimizers:
-                optimizer.zero_grad()
+            target = targets[0][batch.positions]
+            list(updates)  # workers have made them meanwhile; else they are made now
+            loss = tagger.loss(tagger(batch.to(processor), executor), target, batch.packing)
             loss.backward()
-            clip_grad_norm_(dense, clip)
-            for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                optimizer.step()
-                schedule.step()
+            updates = every(update, optimizers, schedules)
             total += loss.detach() * len(target)
+        list(updates)
         train_loss = total.item() / len(training.types)
         seconds = time.perf_counter() - start
         if not math.isfinite(train_loss):

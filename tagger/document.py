@@ -1,8 +1,9 @@
 """What its document tells of a token that its sentence does not."""
 
-from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,30 +11,44 @@ from torch.nn import functional as F
 from tagger.split import Split
 
 
-def elsewhere(sentences: Sequence[Sequence[str]]) -> list[list[list[bool]]]:
-    """How each token of a document is written elsewhere in it, by sentence: ELSEWHERE truths each.
+def elsewhere(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> Tensor:
+    """How each token of a split is written elsewhere in its document, [tokens, ELSEWHERE] bool.
 
     Whether the same word, in any casing, comes again: in lower case; capitalised inside a sentence;
     capitalised where any word would be; in capitals, in a line of capitals and in another; or
     otherwise. Last, whether the token stands in a line of capitals itself. A name at the start of
     a sentence or in a headline is told by its mentions elsewhere (Chieu & Ng, CoNLL 2003).
+
+    Args:
+        sentences: the tokens of each
+        documents: of each sentence, its document
     """
-    lines_of_capitals = [is_in_capitals(tokens) for tokens in sentences]
-    kinds: list[list[int]] = []
-    counts: Counter[tuple[str, int]] = Counter()
-    for tokens, in_capitals in zip(sentences, lines_of_capitals, strict=True):
-        kinds.append([_kind(token, i == 0, in_capitals) for i, token in enumerate(tokens)])
-        counts.update((token.lower(), kind) for token, kind in zip(tokens, kinds[-1], strict=True))
-    return [
-        [
-            [counts[token.lower(), k] > (k == kind) for k in range(ELSEWHERE - 1)] + [in_capitals]
-            for token, kind in zip(tokens, some, strict=True)
-        ]
-        for tokens, some, in_capitals in zip(sentences, kinds, lines_of_capitals, strict=True)
-    ]
+    types, tokens, words = _words(sentences, documents)
+    lengths = [len(sentence) for sentence in sentences]
+    in_capitals = np.repeat([is_in_capitals(sentence) for sentence in sentences], lengths)
+    is_first = np.zeros(len(tokens), dtype=bool)
+    is_first[np.cumsum([0, *lengths[:-1]])] = True
+    kinds = np.array([_kind(type_) for type_ in types])[tokens]
+    kinds += (kinds == CAPITALISED) & (is_first | in_capitals)
+    kinds += (kinds == CAPITALS) & ~in_capitals
+    counts = np.bincount(words * KINDS + kinds, minlength=(words.max() + 1) * KINDS)
+    is_own = np.arange(KINDS) == kinds[:, None]
+    again = counts.reshape(-1, KINDS)[words] > is_own
+    return torch.from_numpy(np.column_stack((again, in_capitals)))
 
 
-ELSEWHERE = 7
+LOWER, CAPITALISED, CAPITALS, OTHERWISE = 0, 1, 3, 5  # 2 and 4: where any word would be, not a line
+KINDS = 6
+ELSEWHERE = KINDS + 1
+
+
+def _kind(token: str) -> int:
+    """Which of the first truths of `elsewhere` a token makes true of the others, by its letters."""
+    if token.islower():
+        return LOWER
+    if token.isupper() and len(token) > 1:
+        return CAPITALS
+    return CAPITALISED if token[:1].isupper() else OTHERWISE
 
 
 def is_in_capitals(tokens: Sequence[str]) -> bool:
@@ -42,31 +57,32 @@ def is_in_capitals(tokens: Sequence[str]) -> bool:
     return text.isupper()
 
 
-def _kind(token: str, is_first: bool, in_capitals: bool) -> int:
-    """Which of the first six truths of `elsewhere` a token makes true of the others."""
-    if token.islower():
-        return 0
-    if token.isupper() and len(token) > 1:
-        return 3 if in_capitals else 4
-    if token[:1].isupper():
-        return 2 if is_first or in_capitals else 1
-    return 5
-
-
-def names(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> list[int]:
-    """For each token of a split the number of the name that it mentions, from 1, or 0 for none.
+def names(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> Tensor:
+    """The number of the name that each token of a split mentions, 0 for none, [tokens] int32.
 
     Tokens of one document that are the same word, in any casing, mention one name. A token without
     a capital mentions none.
     """
-    numbers: dict[tuple[int, str], int] = {}
-    return [
-        numbers.setdefault((document, token.lower()), len(numbers) + 1)
-        if any(character.isupper() for character in token)
-        else 0
-        for document, tokens in zip(documents, sentences, strict=True)
-        for token in tokens
-    ]
+    types, tokens, words = _words(sentences, documents)
+    is_name = np.array([any(map(str.isupper, type_)) for type_ in types])
+    return torch.from_numpy(np.where(is_name[tokens], words + 1, 0).astype(np.int32))
+
+
+def _words(
+    sentences: Sequence[Sequence[str]], documents: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens as numbers.
+
+    Returns:
+        the types (distinct tokens); of each token, its type; and of each token a number that it
+        shares with those of its document which are the same word, in any casing
+    """
+    flat = np.array([token for sentence in sentences for token in sentence], dtype=object)
+    tokens, types = pd.factorize(flat)
+    words, lowered = pd.factorize(np.array([type_.lower() for type_ in types], dtype=object))
+    of_document = np.repeat(documents, [len(sentence) for sentence in sentences])
+    numbers = pd.factorize(of_document.astype(np.int64) * len(lowered) + words[tokens])[0]
+    return types, tokens, numbers
 
 
 PLACES = 5  # sentences of a document: the first, … and all from the fifth on

@@ -6,8 +6,9 @@ small for that (benchmarks/train.py); and since no sum is cut in two, the bits a
 one thread and on two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class BiLSTM(nn.Module):
 
     def __init__(self, size: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.hidden, self.dropout = hidden, dropout
         self.directions = nn.ModuleList(nn.LSTM(size, hidden) for _ in range(2))
 
     def forward(self, states: Tensor, packing: Packing, executor: Executor | None = None) -> Tensor:
@@ -56,76 +57,81 @@ class BiLSTM(nn.Module):
         Returns:
             [tokens, 2 * hidden]
         """
-        orders = (packing.forward, packing.backward)
-        # Padding comes after the last token of a sentence, so nothing of the sentence sees it; and
-        # sentences of one batch are of like length, so it costs less than oneDNN's kernel saves.
-        longest, sentences = packing.shape
-        zeros = states.new_zeros(longest * sentences, states.shape[1])
-        inputs = [
-            zeros.index_copy(0, packing.cells, states[order]).unflatten(0, packing.shape)
-            for order in orders
+        directions = [
+            partial(_read, lstm, grid, cells, self.draw(states))
+            for lstm, grid, cells in zip(self.directions, packing.grids, packing.cells, strict=True)
         ]
-        if not self.training:
-            outputs = [lstm(x)[0] for lstm, x in zip(self.directions, inputs, strict=True)]
+        groups = [(states, *lstm.parameters()) for lstm in self.directions]
+        if executor is None or not self.training:
+            outputs = [read(*group) for read, group in zip(directions, groups, strict=True)]
         else:
-            groups = [
-                (x, *self.weights(lstm)) for lstm, x in zip(self.directions, inputs, strict=True)
-            ]
-            if executor is None:
-                outputs = list(map(_call, self.directions, groups))
-            else:
-                outputs = _SideBySide.apply(  # type: ignore[no-untyped-call]
-                    executor, self.directions, *(tensor for group in groups for tensor in group)
-                )
-        packed = [output.flatten(0, 1)[packing.cells] for output in outputs]
-        return torch.cat(
-            [
-                torch.empty_like(rows).index_copy_(0, order, rows)
-                for order, rows in zip(orders, packed, strict=True)
-            ],
-            dim=1,
-        )
+            outputs = _SideBySide.apply(  # type: ignore[no-untyped-call]
+                executor, directions, *(tensor for group in groups for tensor in group)
+            )
+        return torch.cat(outputs, dim=1)
 
-    def weights(self, lstm: nn.Module) -> list[Tensor]:
-        """A direction's parameters, for one batch: without the weights of the dropped values.
+    def draw(self, states: Tensor) -> Tensor | None:
+        """What each value of a direction's state counts for the next step, if some are dropped.
 
         What is dropped is dropped at every step (Gal & Ghahramani, NeurIPS 2016), and in every
         sentence of the batch, so that it can be left out of the weights. Drawn on the CPU, it is
         the same on every device.
         """
-        parameters: dict[str, Tensor] = dict(lstm.named_parameters())
-        if self.dropout:
-            recurrent = parameters["weight_hh_l0"]  # [4 * hidden, hidden]
-            kept = torch.rand(recurrent.shape[1]) >= self.dropout
-            parameters["weight_hh_l0"] = recurrent * (kept.to(recurrent) / (1 - self.dropout))
-        return list(parameters.values())
+        if not self.training or self.dropout == 0:
+            return None
+        return (torch.rand(self.hidden) >= self.dropout).to(states) / (1 - self.dropout)
 
 
-def _call(lstm: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
-    """The states that an LSTM makes of an input with some parameters: `tensors`, in that order."""
-    names = (name for name, _ in lstm.named_parameters())
-    output: Tensor = functional_call(lstm, dict(zip(names, tensors[1:], strict=True)), tensors[0])[
-        0
-    ]
-    return output
+def _read(
+    lstm: nn.Module,
+    grid: Tensor,
+    cells: Tensor,
+    counts: Tensor | None,
+    states: Tensor,
+    *parameters: Tensor,
+) -> Tensor:
+    """One direction's states at each token, [tokens, hidden].
+
+    Args:
+        lstm: PyTorch's, of one direction
+        grid: of the packing, in that direction, [steps, sentences]
+        cells: of the packing, in that direction, [tokens]
+        counts: of `BiLSTM.draw`, [hidden]
+        states: [tokens, size]
+        parameters: of the LSTM
+    """
+    weights = dict(zip((name for name, _ in lstm.named_parameters()), parameters, strict=True))
+    if counts is not None:
+        weights["weight_hh_l0"] = weights["weight_hh_l0"] * counts  # [4 * hidden, hidden]
+    # Padding comes after the last token of a sentence, so nothing of the sentence sees it; and
+    # sentences of one batch are of like length, so it costs less than oneDNN's kernel saves.
+    inputs = states.index_select(0, grid.flatten()).unflatten(0, grid.shape)
+    output: Tensor = functional_call(lstm, weights, inputs)[0]
+    return output.flatten(0, 1).index_select(0, cells)
 
 
 class _SideBySide(torch.autograd.Function):
-    """`_call` of several LSTMs, each on a thread of its own, forwards and backwards."""
+    """Functions of some tensors each, called on threads of their own, forwards and backwards.
+
+    Each is called with as many of `tensors` as the others, in their order.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, executor: Executor, lstms: nn.ModuleList, *tensors: Tensor
+        ctx: Any,
+        executor: Executor,
+        functions: Sequence[Callable[..., Tensor]],
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        size = len(tensors) // len(lstms)
+        size = len(tensors) // len(functions)
         leaves = [tensor.detach().requires_grad_() for tensor in tensors]
         groups = [leaves[start : start + size] for start in range(0, len(leaves), size)]
 
-        def call(lstm: nn.Module, group: list[Tensor]) -> Tensor:
+        def call(function: Callable[..., Tensor], group: list[Tensor]) -> Tensor:
             with torch.enable_grad():  # a thread's own setting, too
-                return _call(lstm, group)
+                return function(*group)
 
-        outputs = list(executor.map(call, lstms, groups))
+        outputs = list(executor.map(call, functions, groups))
         ctx.executor, ctx.outputs, ctx.groups = executor, outputs, groups
         return tuple(output.detach() for output in outputs)
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tagger.crf import CRF
 from tagger.document import context, size_of_context
 from tagger.lstm import BiLSTM
+from tagger.packing import Packing
 from tagger.split import Batch, Split, batches
 from tagger.stage import InputError
 
@@ -99,7 +100,7 @@ class Tagger(nn.Module):
         self.crf = CRF(tags, scheme).requires_grad_(crf)
 
     def forward(self, batch: Batch, executor: Executor | None = None) -> Tensor:
-        """The score of each tag at each token of a batch, [tokens, tags].
+        """The score of each tag at each token of a batch, [tokens, tags], where the CRF is.
 
         An executor of `workers` trains the directions of the LSTM side by side.
         """
@@ -116,7 +117,7 @@ class Tagger(nn.Module):
         for lstm in self.lstms:
             states = lstm(self.drop(states, batch), batch.packing, executor)
         emissions: Tensor = self.output(self.drop(states, batch))
-        return emissions
+        return emissions.to(self.crf.transitions.device)
 
     def read_characters(self, batch: Batch) -> Tensor:
         """A convolution over the characters of each type, and the largest value of each filter.
@@ -132,11 +133,13 @@ class Tagger(nn.Module):
         # the character there alone: few characters are multiplied, not many windows.
         weights = self.filters.weight.unflatten(1, (KERNEL, CHARACTER_SIZE))
         products = torch.einsum("ce,fke->kcf", self.characters.weight, weights)
-        filtered = self.filters.bias.expand(len(windows), -1)  # [characters, filters]
-        for place, product in zip(windows.unbind(1), products, strict=True):
-            filtered = filtered + F.embedding(place, product)
+        rows = windows + len(products[0]) * torch.arange(KERNEL, device=windows.device)
+        filtered = F.embedding_bag(
+            rows, products.flatten(0, 1), mode="sum"
+        )  # [characters, filters]
         lengths = is_character.sum(dim=1)
-        return torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True)
+        largest = torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True)
+        return largest + self.filters.bias
 
     def drop(self, states: Tensor, batch: Batch) -> Tensor:
         """In training, the states ([tokens, size]) without those that are dropped at random.
@@ -149,7 +152,7 @@ class Tagger(nn.Module):
             return states
         kept = torch.rand(len(batch.packing.first), states.shape[1]) >= dropout
         scale: Tensor = kept.to(states) / (1 - dropout)
-        return states * scale[batch.packing.sentences]
+        return states * scale.index_select(0, batch.packing.sentences)
 
     def context(self, split: Split) -> Tensor:
         """What the documents of a split tell of its tokens, if that is an input; on the CPU."""
@@ -157,10 +160,10 @@ class Tagger(nn.Module):
             return context(split, self.vectors.cpu())
         return torch.empty(len(split.types), 0)
 
-    def loss(self, emissions: Tensor, tags: Tensor, batch: Batch) -> Tensor:
+    def loss(self, emissions: Tensor, tags: Tensor, packing: Packing) -> Tensor:
         """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
         if self.config["crf"]:
-            return self.crf.loss(emissions, tags, batch.packing) / len(tags)
+            return self.crf.loss(emissions, tags, packing) / len(tags)
         return F.cross_entropy(emissions, tags)
 
     def tag(
@@ -190,12 +193,11 @@ class Tagger(nn.Module):
         def tag(sentences: Tensor) -> float:
             batch = split.batch(sentences, of_tokens).to(device)
             emissions = self(batch)
-            positions = batch.positions.cpu()
-            tags[positions] = self.crf.decode(emissions, batch.packing).cpu()
+            tags[batch.positions] = self.crf.decode(emissions, batch.packing)
             if gold is None:
                 return 0.0
-            loss = self.loss(emissions, gold[positions].to(device), batch)
-            return loss.item() * len(positions)
+            loss = self.loss(emissions, gold[batch.positions], batch.packing)
+            return loss.item() * len(batch.positions)
 
         every = map if executor is None else executor.map
         return tags, sum(every(tag, batches(split.lengths, batch_size))) / len(tags)

@@ -1,7 +1,7 @@
 """A split of the corpus as tensors, stored flat, and its batches of sentences of like length."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -99,8 +99,9 @@ class Batch:
     packing: Packing
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch with its tensors on `device`."""
-        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+        """The same batch with what the layers read on `device`; the positions stay."""
+        fields = vars(self).items()
+        return replace(self, **{k: v.to(device) for k, v in fields if k != "positions"})
 
 
 def batches(lengths: Tensor, size: int, random: np.random.Generator | None = None) -> list[Tensor]:

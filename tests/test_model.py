@@ -152,7 +152,7 @@ def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
         torch.manual_seed(0)
         batch = batch_of(tagger, split)
         tagger.train().zero_grad()
-        tagger.loss(tagger(batch, executor), gold, batch).backward()
+        tagger.loss(tagger(batch, executor), gold, batch.packing).backward()
         gradients.append([p.grad for p in tagger.parameters()])
     assert torch.equal(*tags)
     assert losses[0] == losses[1]
@@ -172,7 +172,7 @@ def test_the_loss_is_a_mean_over_tokens(options: dict[str, Any]) -> None:
         expected = tagger.crf.loss(emissions, gold, batch.packing) / 8
     else:
         expected = -emissions.log_softmax(dim=1)[:, 0].mean()
-    torch.testing.assert_close(tagger.loss(emissions, gold, batch), expected)
+    torch.testing.assert_close(tagger.loss(emissions, gold, batch.packing), expected)
 
 
 def test_without_a_crf_transitions_are_constraints_alone() -> None:

@@ -48,15 +48,17 @@ def test_a_packing_orders_every_token_once_in_each_direction(lengths: list[int])
 
 
 @given(lengths_of_sentences)
-def test_the_cells_of_the_grid_are_those_of_pytorchs_padding(lengths: list[int]) -> None:
+def test_a_grid_holds_each_sentence_in_a_column(lengths: list[int]) -> None:
     packing = Packing.of(torch.tensor(lengths))
     tokens = torch.arange(sum(lengths))
-    longest, sentences = packing.shape
-    for order, direction in ((packing.forward, 1), (packing.backward, -1)):
-        grid = torch.full((longest * sentences,), -1).index_copy(0, packing.cells, tokens[order])
-        columns = [column[column >= 0] for column in grid.view(longest, sentences).T]
-        expected = [tuple(sentence.tolist()[::direction]) for sentence in tokens.split(lengths)]
-        assert sorted(tuple(column.tolist()) for column in columns) == sorted(expected)
+    for grid, cells, direction in zip(packing.grids, packing.cells, (1, -1), strict=True):
+        assert grid.shape == (max(lengths), len(lengths))
+        columns = sorted(tuple(column.tolist()) for column in grid.T)
+        expected = [sentence.tolist()[::direction] for sentence in tokens.split(lengths)]
+        repeated = [some + some[-1:] * (max(lengths) - len(some)) for some in expected]
+        assert columns == sorted(map(tuple, repeated)), "after its last token, that again"
+        assert torch.equal(grid.flatten()[cells], tokens)
+        assert cells.tolist() == [int((grid.flatten() == token).nonzero()[0]) for token in tokens]
 
 
 @given(lengths_of_sentences)
