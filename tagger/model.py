@@ -134,9 +134,8 @@ class Tagger(nn.Module):
         weights = self.filters.weight.unflatten(1, (KERNEL, CHARACTER_SIZE))
         products = torch.einsum("ce,fke->kcf", self.characters.weight, weights)
         rows = windows + len(products[0]) * torch.arange(KERNEL, device=windows.device)
-        filtered = F.embedding_bag(
-            rows, products.flatten(0, 1), mode="sum"
-        )  # [characters, filters]
+        # [characters, filters]
+        filtered = F.embedding_bag(rows, products.flatten(0, 1), mode="sum")
         lengths = is_character.sum(dim=1)
         largest = torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True)
         return largest + self.filters.bias
