@@ -23,7 +23,7 @@ import dvc.api
 import pandas as pd
 import yaml
 
-from tagger.stage import whole
+from tagger.files import atomic_output
 
 MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
     "the default tagger": ("", 5),
@@ -53,7 +53,7 @@ def shapes(revision: str) -> dict[str, str]:
     stages.pop("evaluate")
     made = {out for stage in stages.values() for out in stage["outs"]}
     files = {dep for stage in stages.values() for dep in stage["deps"]} - made
-    listed = git("ls-tree", revision, "tagger/scoring.py", *sorted(files)).splitlines()
+    listed = git("ls-tree", revision, "evaluation/scoring.py", *sorted(files)).splitlines()
     hashes = {path: entry for entry, path in (line.split("\t") for line in listed)}
     return hashes | {name: stage["cmd"] for name, stage in stages.items()}
 
@@ -116,7 +116,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
         if "_f1" in column
     }
     table = table.assign(**scores)
-    with whole(path) as file:
+    with atomic_output(path) as file:
         table.to_csv(file, index=False, float_format="%.0f", lineterminator="\n")
 
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.process import ROOT, machine, run_stage
-from tagger.model import WEIGHTS
+from tagger.model.tagger import WEIGHTS
 
 SETTINGS: dict[str, tuple[int, dict[str, str] | None]] = {  # threads; variables, if not dvc.yaml's
     "all instructions": (2, {}),

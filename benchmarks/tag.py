@@ -15,9 +15,10 @@ import torch
 
 from benchmarks.process import machine
 from stages.index import encode
-from tagger.lstm import workers
-from tagger.model import Tagger
-from tagger.vocabulary import CHARACTERS, FORMS, WORDS, Vocabulary, read_lines, read_vectors
+from tagger.encoding.vocabulary import CHARACTERS, FORMS, WORDS, Vocabulary, read_vectors
+from tagger.files import read_lines
+from tagger.model.lstm import workers
+from tagger.model.tagger import Tagger
 
 ROUNDS = 5
 TEST = Path("data/corpus/test.parquet")

@@ -25,9 +25,9 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.process import ROOT, machine, run, run_stage, variables_of
-from tagger.lstm import workers
-from tagger.model import WEIGHTS
-from tagger.split import Split, batches
+from tagger.encoding.split import Split, batches
+from tagger.model.lstm import workers
+from tagger.model.tagger import WEIGHTS
 
 HIDDEN, BATCH_SIZE, ROUNDS = 256, 32, 3
 

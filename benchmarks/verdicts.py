@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from tagger import significance
-from tagger.significance import LEVEL, compare
+from evaluation import significance
+from evaluation.significance import LEVEL, compare
 
 PAIRS = 1000
 RESAMPLES = 1000  # a tenth of a review's: there are many pairs

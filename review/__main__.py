@@ -28,7 +28,7 @@ from review.revision import (
     find_root,
     git,
 )  # fmt: skip
-from tagger.stage import InputError, whole
+from tagger.files import InputError, atomic_output
 
 OUTPUT = Path(".review")
 EXPERIMENTS = "refs/exps/*/*/*"
@@ -242,7 +242,7 @@ def main() -> None:
         text = templates.get_template("review.md.jinja").render(review=found)
         page = templates.get_template("review.html.jinja").render(review=found, most=MOST)
         for path, content in (("review.md", text), ("review.html", page)):
-            with whole(root / OUTPUT / path) as file:
+            with atomic_output(root / OUTPUT / path) as file:
                 file.write_text(content, encoding="utf-8")
     except InputError as error:
         sys.exit(f"review: {error}")

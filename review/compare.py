@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tagger.significance import LEVEL, Difference, compare, correct
-from tagger.slices import BY_RECALL, OF_ENTITIES, SLICES, by_document, types_in
+from evaluation.significance import LEVEL, Difference, compare, correct
+from evaluation.slices import BY_RECALL, OF_ENTITIES, SLICES, by_document, types_in
 
 PLACE = ["document", "sentence"]
 

@@ -25,7 +25,7 @@ from review.revision import (
     hashes,
     parse,
 )  # fmt: skip
-from tagger.stage import InputError
+from tagger.files import InputError
 
 OUTS = ("outs", "metrics", "plots")  # of a stage in dvc.yaml
 

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from tagger.slices import COUNTS
-from tagger.stage import InputError
+from evaluation.slices import COUNTS
+from tagger.files import InputError
 
 WORKING_TREE = "the working tree"
 METRICS, SENTENCES = "metrics/metrics.json", "metrics/sentences.csv"

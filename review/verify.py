@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from review.lock import clone_at
 from review.revision import METRICS, WORKING_TREE, Revision, find_root, git, hashes
-from tagger.stage import InputError
+from tagger.files import InputError
 
 
 class Out(NamedTuple):

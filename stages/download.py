@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import datasets
 
-from tagger.stage import SPLITS, InputError, run, whole
-from tagger.tags import (
+from stages.runner import run
+from tagger.corpus.conll import SPLITS
+from tagger.corpus.tags import (
     PREFIXES,
     detect_scheme,
     is_allowed,
@@ -29,6 +30,7 @@ from tagger.tags import (
     transitions,
     types_of,
 )
+from tagger.files import InputError, atomic_output
 
 CONLLPP = "https://raw.githubusercontent.com/ZihanWangKi/CrossWeigh/77d0c2dbf1a039211426f0fecb11daabba8e7bd1/data"
 CONLLPP_FILES = {  # by split: the file and its SHA-256
@@ -78,7 +80,7 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
         ner_tags=datasets.List(datasets.ClassLabel(names=labels)),
         document=datasets.Value("int32"),
     )
-    with whole(output) as folder:
+    with atomic_output(output) as folder:
         folder.mkdir()
         for split, sentences in splits.items():
             columns = {

@@ -13,8 +13,9 @@ import gensim.downloader
 import numpy as np
 from tqdm import tqdm
 
-from tagger.stage import InputError, run, whole
-from tagger.vocabulary import VECTORS, WORDS, write_lines
+from stages.runner import run
+from tagger.encoding.vocabulary import VECTORS, WORDS
+from tagger.files import InputError, atomic_output, write_lines
 
 
 def embed(vectors: Path, output: Path, *, embeddings: str) -> None:
@@ -30,7 +31,7 @@ def embed(vectors: Path, output: Path, *, embeddings: str) -> None:
     path = local.get(embeddings) or fetch(embeddings, sorted(local))
     print(f"reading {path.name}", flush=True)
     words, table = read_word2vec(path)
-    with whole(output) as folder:
+    with atomic_output(output) as folder:
         folder.mkdir()
         write_lines(folder / WORDS, words)
         np.save(folder / VECTORS, table)

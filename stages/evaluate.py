@@ -1,7 +1,7 @@
 """Stage 5: tag validation and test once, score the result, and show its errors.
 
 Run as `python -m stages.evaluate data/corpus data/embeddings data/index data/model data/curve.csv
-tagger/page.html metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
+metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
 metrics/sentences.csv data/predictions data/report`.
 """
 
@@ -9,21 +9,24 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
+from pydantic import Field
 
-from tagger.errors import count_errors, find_errors
-from tagger.lstm import workers
-from tagger.model import Tagger
-from tagger.report import describe, render
-from tagger.scoring import count_confusions, score
-from tagger.slices import SLICES, Score, Train, count, score_slices
-from tagger.split import Split
-from tagger.stage import SPLITS, run, whole
-from tagger.tags import spans, to_iob2, types_of
-from tagger.vocabulary import TAGS, read_lines, read_vectors
+from evaluation.errors import count_errors, find_errors
+from evaluation.report import describe, render
+from evaluation.scoring import count_confusions, score
+from evaluation.slices import SLICES, Score, Train, count, score_slices
+from stages.runner import run
+from tagger.corpus.conll import SPLITS
+from tagger.corpus.tags import spans, to_iob2, types_of
+from tagger.encoding.split import Split
+from tagger.encoding.vocabulary import TAGS, read_vectors
+from tagger.files import atomic_output, read_lines
+from tagger.model.lstm import workers
+from tagger.model.tagger import Tagger
 
 
 def evaluate(
@@ -32,7 +35,6 @@ def evaluate(
     index: Path,
     model: Path,
     curve: Path,
-    page: Path,
     metrics: Path,
     confusion: Path,
     intervals: Path,
@@ -40,16 +42,16 @@ def evaluate(
     predictions: Path,
     report: Path,
     *,
-    threads: int,
+    threads: Annotated[int, Field(ge=1, le=256)],
 ) -> None:
     """Write the scores, what they are made of, {validation,test}.conll and a page of the errors.
 
     * metrics: the scores by split, type and slice, as JSON
     * confusion: how many tokens of each type were taken for each, as CSV
     * intervals: F1 or recall by split, type and slice with its 95 % interval, as CSV
-    * sentences: the entities of each sentence, counted, as CSV (see tagger/slices.py)
+    * sentences: the entities of each sentence, counted, as CSV (see evaluation/slices.py)
     * predictions: a token, its gold tag and its predicted tag a line, as the CoNLL scorer reads it
-    * report: index.html, made of `page`, a template
+    * report: index.html
     """
     torch.use_deterministic_algorithms(True)
     executor = workers(threads)
@@ -66,7 +68,7 @@ def evaluate(
     wrong: list[dict[str, Any]] = []  # sentences
     with ExitStack() as stack:
         metrics, confusion, intervals, sentences, predictions, report = (
-            stack.enter_context(whole(path))
+            stack.enter_context(atomic_output(path))
             for path in (metrics, confusion, intervals, sentences, predictions, report)
         )
         predictions.mkdir()
@@ -106,8 +108,7 @@ def evaluate(
         ]
         for table, file in zip(tables, (confusion, intervals, sentences), strict=True):
             table.to_csv(file, index=False, float_format="%.4f", lineterminator="\n")
-        template = page.read_text(encoding="utf-8")
-        html = render(template, scores, tables[1], tables[0], pd.read_csv(curve), wrong)
+        html = render(scores, tables[1], tables[0], pd.read_csv(curve), wrong)
         (report / "index.html").write_text(html, encoding="utf-8")
 
 

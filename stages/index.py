@@ -4,7 +4,7 @@ Run as `python -m stages.index data/corpus data/embeddings data/index`.
 
 Writes tags.txt (the tag set, a tag a line), forms.txt (the distinct tokens of train),
 characters.txt (those of train), a safetensors file for each split (see
-tagger/split.py) and index.json, which says what they hold.
+tagger/encoding/split.py) and index.json, which says what they hold.
 """
 
 import json
@@ -18,19 +18,19 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from tagger.document import elsewhere, names
-from tagger.split import Split
-from tagger.stage import SPLITS, run, whole
-from tagger.vocabulary import (
+from stages.runner import run
+from tagger.corpus.conll import SPLITS
+from tagger.encoding.document import elsewhere, names
+from tagger.encoding.split import Split
+from tagger.encoding.vocabulary import (
     CHARACTERS,
     FORMS,
     TAGS,
     WORDS,
     Vocabulary,
     characters,
-    read_lines,
-    write_lines,
 )
+from tagger.files import atomic_output, read_lines, write_lines
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
@@ -44,7 +44,7 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
     train = distinct(pd.read_parquet(corpus / "train.parquet"))
     forms = {form: row for row, form in enumerate(train, 1)}  # 0 is any that train has not
     known = {character: row for row, character in enumerate(sorted(set("".join(train))), 2)}
-    with whole(output) as folder:
+    with atomic_output(output) as folder:
         folder.mkdir()
         write_lines(folder / FORMS, train)
         write_lines(folder / CHARACTERS, list(known))

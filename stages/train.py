@@ -8,21 +8,25 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from seqeval.metrics import f1_score
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from tagger.lstm import workers
-from tagger.model import Tagger
-from tagger.split import Split, batches
-from tagger.stage import SPLITS, InputError, run, whole
-from tagger.tags import tag_set, to_bioes, to_iob2, types_of
-from tagger.vocabulary import CHARACTERS, FORMS, TAGS, read_lines, read_vectors
+from stages.runner import run
+from tagger.corpus.conll import SPLITS
+from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
+from tagger.encoding.split import Split, batches
+from tagger.encoding.vocabulary import CHARACTERS, FORMS, TAGS, read_vectors
+from tagger.files import InputError, atomic_output, read_lines
+from tagger.model.lstm import workers
+from tagger.model.tagger import Tagger
 
 
 def train(
@@ -31,25 +35,25 @@ def train(
     model: Path,
     curve: Path,
     *,
-    scheme: str,
+    scheme: Literal["IOB2", "BIOES"],
     finetune: bool,
-    characters: str,
-    filters: int,
+    characters: Literal["none", "cnn"],
+    filters: Annotated[int, Field(ge=1, le=4096)],
     document: bool,
     crf: bool,
-    hidden: int,
-    layers: int,
-    dropout: float,
-    recurrent_dropout: float,
-    learning_rate: float,
+    hidden: Annotated[int, Field(ge=1, le=4096)],
+    layers: Annotated[int, Field(ge=1, le=8)],
+    dropout: Annotated[float, Field(ge=0, lt=1)],
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1)],
+    learning_rate: Annotated[float, Field(gt=0, le=1)],
     decay: bool,
-    batch_size: int,
-    epochs: int,
-    patience: int,
-    clip: float,
-    seed: int,
-    threads: int,
-    device: str,
+    batch_size: Annotated[int, Field(ge=1, le=4096)],
+    epochs: Annotated[int, Field(ge=1, le=1000)],
+    patience: Annotated[int, Field(ge=1, le=1000)],
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    seed: Annotated[int, Field(ge=0, lt=2**32)],
+    threads: Annotated[int, Field(ge=1, le=256)],
+    device: Literal["auto", "cpu", "cuda"],
 ) -> None:
     """Write the best epoch's model, and the curve: epoch, losses and F1 as CSV.
 
@@ -164,7 +168,7 @@ def train(
     print(f"epoch {best_epoch} is the best, with validation F1 {best_f1:.4f}")
     tagger.load_state_dict(best_weights)
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
-    with whole(model) as folder, whole(curve) as file:
+    with atomic_output(model) as folder, atomic_output(curve) as file:
         tagger.cpu().save(folder)
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
 

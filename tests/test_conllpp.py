@@ -10,8 +10,8 @@ import pytest
 
 from stages.download import download
 from stages.index import index
-from tagger.split import Split
-from tagger.stage import SPLITS
+from tagger.corpus.conll import SPLITS
+from tagger.encoding.split import Split
 from tests.conftest import INPUTS, MIRROR, Clone
 
 pytestmark = [

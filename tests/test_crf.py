@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tagger.crf import CRF
-from tagger.packing import Packing
-from tagger.tags import is_allowed, tag_set, transitions
+from tagger.corpus.tags import is_allowed, tag_set, transitions
+from tagger.encoding.layout import Packing
+from tagger.model.crf import CRF
 
 lengths_of_sentences = st.lists(st.integers(1, 4), min_size=1, max_size=4)
 

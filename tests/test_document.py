@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.document import (
+from tagger.encoding.document import (
     COMMON,
     ELSEWHERE,
     PLACES,
@@ -17,7 +17,7 @@ from tagger.document import (
     names,
     size_of_context,
 )
-from tagger.split import Split
+from tagger.encoding.split import Split
 
 words = st.sampled_from(["a", "A", "B", "bb", "Bb", "BB", "5", "."])
 documents_of_sentences = st.lists(

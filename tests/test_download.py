@@ -10,7 +10,7 @@ import pytest
 
 import stages.download
 from stages.download import CONLLPP_FILES, download
-from tagger.stage import InputError
+from tagger.files import InputError
 from tests.conftest import INPUTS, Data
 
 GOOD = "-DOCSTART- -X- O\n\nAnn NNP B-PER\nKent NNP I-PER\nslept VBD O\n\nOslo NNP B-LOC\n\n"

@@ -12,8 +12,8 @@ import pytest
 from gensim.models import KeyedVectors
 
 from stages.embed import embed, read_word2vec
-from tagger.stage import InputError
-from tagger.vocabulary import Vocabulary, read_lines, read_vectors
+from tagger.encoding.vocabulary import Vocabulary, read_vectors
+from tagger.files import InputError, read_lines
 from tests.conftest import INPUTS, Data
 
 TEXT = "3 2\nthe 1 2\nMay 3 -4\nmay 0.5 0\n"

@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.errors import KINDS, Error, count_errors, find_errors
-from tagger.tags import Span, spans
+from evaluation.errors import KINDS, Error, count_errors, find_errors
+from tagger.corpus.tags import Span, spans
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 sentences = st.integers(1, 9).flatmap(

@@ -10,9 +10,10 @@ import pytest
 import torch
 from seqeval.metrics import f1_score
 
-from tagger.model import Tagger
-from tagger.tags import spans
-from tagger.vocabulary import read_lines, read_vectors
+from tagger.corpus.tags import spans
+from tagger.encoding.vocabulary import read_vectors
+from tagger.files import read_lines
+from tagger.model.tagger import Tagger
 from tests.conftest import Data, run_evaluate
 from tests.test_scoring import conlleval, fractions
 

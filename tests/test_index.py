@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from stages.index import index
-from tagger.split import Split
-from tagger.stage import SPLITS
-from tagger.vocabulary import read_lines
+from tagger.corpus.conll import SPLITS
+from tagger.encoding.split import Split
+from tagger.files import read_lines
 from tests.conftest import Data
 
 

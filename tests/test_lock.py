@@ -10,7 +10,7 @@ import pytest
 
 from review.lock import check, read_lock
 from review.revision import Revision
-from tagger.stage import InputError
+from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
 CACHED = [
@@ -50,7 +50,7 @@ def test_a_fresh_clone_is_current(fresh: Clone) -> None:
 
 
 def change_code(clone: Clone) -> None:
-    clone.edit("tagger/crf.py", "import torch\n", "import torch\n\n")
+    clone.edit("tagger/model/crf.py", "import torch\n", "import torch\n\n")
 
 
 def change_versions(clone: Clone) -> None:
@@ -74,7 +74,7 @@ def add_a_dependency(clone: Clone) -> None:
 
 
 def delete_code(clone: Clone) -> None:
-    (clone.path / "tagger/scoring.py").unlink()
+    (clone.path / "evaluation/scoring.py").unlink()
 
 
 def change_a_hash_in_the_lock(clone: Clone) -> None:
@@ -90,8 +90,8 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
         (
             change_code,
             {
-                "train": ["changed: tagger/crf.py"],
-                "evaluate": ["changed: tagger/crf.py", "after train"],
+                "train": ["changed: tagger/model/crf.py"],
+                "evaluate": ["changed: tagger/model/crf.py", "after train"],
             },
         ),
         (
@@ -117,7 +117,7 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
             add_a_dependency,
             {"train": ["not in dvc.lock: data/corpus"], "evaluate": ["after train"]},
         ),
-        (delete_code, {"evaluate": ["deleted: tagger/scoring.py"]}),
+        (delete_code, {"evaluate": ["deleted: evaluation/scoring.py"]}),
         (
             change_a_hash_in_the_lock,
             {"evaluate": ["dvc.lock has another data/model here than train made"]},
@@ -175,7 +175,7 @@ def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
     clone = clone_with_results
     clone.set(hidden=24)
     commit_all(clone)
-    (clone.path / "tagger/crf.py").unlink()  # of the working tree alone
+    (clone.path / "tagger/model/crf.py").unlink()  # of the working tree alone
     later, earlier = (read_lock(Revision.find(clone.path, name)) for name in ("HEAD", "HEAD~1"))
     assert list(later.stale) == ["train", "evaluate"]
     assert later.stale["evaluate"] == ["after train"]

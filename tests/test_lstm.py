@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from tagger.lstm import BiLSTM, workers
-from tagger.packing import Packing
+from tagger.encoding.layout import Packing
+from tagger.model.lstm import BiLSTM, workers
 
 SIZE, HIDDEN = 4, 3
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from tagger.document import ELSEWHERE
-from tagger.lstm import workers
-from tagger.model import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
-from tagger.split import Batch, Split
-from tagger.stage import InputError
-from tagger.tags import is_allowed, tag_set, transitions
-from tagger.vocabulary import LONGEST
+from tagger.corpus.tags import is_allowed, tag_set, transitions
+from tagger.encoding.document import ELSEWHERE
+from tagger.encoding.split import Batch, Split
+from tagger.encoding.vocabulary import LONGEST
+from tagger.files import InputError
+from tagger.model.lstm import workers
+from tagger.model.tagger import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
 
 WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
 FULL: dict[str, Any] = {

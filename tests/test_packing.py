@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
-from tagger.packing import Packing
+from tagger.encoding.layout import Packing
 
 lengths_of_sentences = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 

@@ -141,7 +141,9 @@ def test_bad_settings_end_with_one_line_and_leave_the_results(
 def test_a_temporary_experiment_runs_the_code_of_its_copy(clone_with_results: Clone) -> None:
     clone = clone_with_results
     before = {name: clone.read(name) for name in ("params.yaml", "dvc.lock")}
-    clone.edit("tagger/packing.py", "import torch\n", "import torch\nprint('code of', __file__)\n")
+    clone.edit(
+        "tagger/encoding/layout.py", "import torch\n", "import torch\nprint('code of', __file__)\n"
+    )
     commit_all(clone)  # to set uncommitted work aside DVC would ask for an identity
     output = clone.run("dvc", "exp", "run", "--temp", "-S", "hidden=8", "-S", "seed=2")
     places = {line.split()[-1] for line in output.splitlines() if line.startswith("code of")}

@@ -15,14 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tagger.errors import KINDS, find_errors
-from tagger.report import Axis, describe, render
-from tagger.slices import SLICES
-from tagger.tags import Span
+from evaluation.errors import KINDS, find_errors
+from evaluation.report import Axis, describe, render
+from evaluation.slices import SLICES
+from tagger.corpus.tags import Span
 
 pytestmark = pytest.mark.xdist_group("report")  # one browser, in one worker
 
-TEMPLATE = (Path(__file__).parent.parent / "tagger" / "page.html").read_text(encoding="utf-8")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 UNSEEN, CAPITALS = SLICES["unseen_entities"], SLICES["sentences_in_capitals"]
@@ -85,7 +84,6 @@ def page_of(
     ]
     curve = [(1, 0.4, 0.3, 0.7), (2, 0.2, 0.15, 0.9123), (3, 0.1, 0.2, 0.85)]
     return render(
-        TEMPLATE,
         scores,
         pd.DataFrame(rows, columns=columns),
         pd.DataFrame(confusion, columns=["split", "gold", "predicted", "tokens"]),

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.slices import COUNTS, Train, count
 from review.__main__ import align, cell
 from review.compare import compare_split
 from review.revision import METRICS, SENTENCES, Revision, changed_parameters
-from tagger.slices import COUNTS, Train, count
-from tagger.stage import InputError
+from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
 TYPES = ["PER", "LOC"]
@@ -221,10 +221,12 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
     assert not words & set(re.findall(r"\w+", text))
     assert len(words & set(re.findall(r"\w+", page))) > 20
     assert "default-src 'none'" in page
-    for name in ("tagger/crf.py", "stages/evaluate.py"):
+    for name in ("tagger/model/crf.py", "stages/evaluate.py"):
         (clone.path / name).write_text(clone.read(name) + "\n# edited\n")
     told, text, _ = run_review(clone, "--check", status=1)
-    assert "* `train`: tagger/crf.py\n* `evaluate`: stages/evaluate.py, tagger/crf.py\n" in text
+    assert (
+        "* `train`: tagger/model/crf.py\n* `evaluate`: stages/evaluate.py, tagger/crf.py\n" in text
+    )
     assert "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate." in told
 
     # From git alone: a clone without cache; two revisions; runs of several seeds as experiments.

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from tagger.tags import spans
+from tagger.corpus.tags import spans
 from tests.conftest import INPUTS
 
 Sentences = list[list[list[str]]]

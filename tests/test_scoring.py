@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
-from tagger.scoring import count_confusions, score
-from tagger.tags import is_allowed, transitions
+from evaluation.scoring import count_confusions, score
+from tagger.corpus.tags import is_allowed, transitions
 
 TYPES = ("PER", "LOC")
 TAGS = ["O", *(f"{prefix}-{type_}" for prefix in "BI" for type_ in TYPES)]

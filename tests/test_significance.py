@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks.verdicts import Case, rate
-from tagger import significance
-from tagger.significance import bootstrap, compare, correct, f1, interval, randomise
+from evaluation import significance
+from evaluation.significance import bootstrap, compare, correct, f1, interval, randomise
 
 
 def make(seed: int, *shape: int) -> np.ndarray:

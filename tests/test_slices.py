@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.scoring import score
-from tagger.significance import f1
-from tagger.slices import BY_RECALL, SLICES, Train, by_document, count, score_slices
+from evaluation.scoring import score
+from evaluation.significance import f1
+from evaluation.slices import BY_RECALL, SLICES, Train, by_document, count, score_slices
 from tests.test_scoring import TYPES, Tags, corpora
 
 WORDS = ("Ada", "Bo", "CY", "rain", "12")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.split import Split, batches
+from tagger.encoding.split import Split, batches
 
 
 def make(lengths: list[int]) -> Split:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from tagger.tags import (
+from tagger.corpus.tags import (
     PREFIXES,
     Span,
     detect_scheme,

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 import stages.train
 from stages.train import train
-from tagger.model import WEIGHTS
-from tagger.stage import InputError
+from tagger.files import InputError
+from tagger.model.tagger import WEIGHTS
 from tests.conftest import Data, run_evaluate
 
 SMALL: dict[str, Any] = {

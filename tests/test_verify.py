@@ -14,7 +14,7 @@ import yaml
 
 import review.verify
 from review.verify import Move, Out, compare_outs, main, moves, reproduced, verify
-from tagger.stage import InputError
+from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.vocabulary import LONGEST, characters
+from tagger.encoding.vocabulary import LONGEST, characters
 
 
 @given(st.text())

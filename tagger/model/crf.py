@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tagger.packing import Packing
-from tagger.tags import is_allowed
+from tagger.corpus.tags import is_allowed
+from tagger.encoding.layout import Packing
 
 
 class _LogPartition(torch.autograd.Function):

@@ -7,14 +7,15 @@ Jinja's escaping, the sentences through its `tojson`: a token may be `</script>`
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from math import floor, isnan, log10, sqrt
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tagger.errors import KINDS, find_errors
-from tagger.slices import SLICES
-from tagger.tags import Span
+from evaluation.errors import KINDS, find_errors
+from evaluation.slices import SLICES
+from tagger.corpus.tags import Span
 
 WIDTH = 420  # of a chart: narrow, so that its text can be read on a phone
 ROW = 50  # height of a slice in the chart of scores
@@ -40,7 +41,6 @@ def describe(
 
 
 def render(
-    template: str,
     scores: Mapping[str, Any],
     intervals: pd.DataFrame,
     confusion: pd.DataFrame,
@@ -50,7 +50,6 @@ def render(
     """The page, the same bytes for the same input.
 
     Args:
-        template: the text of page.html
         scores: those of metrics.json, by split
         intervals: split, slice ("all", a type, or a slice as a person reads it), measure ("F1" or
             "recall"), score, low, high and support, in the order to show
@@ -60,6 +59,7 @@ def render(
             in the split ("sentence") and the slices that it or its entities with an error are in
     """
     environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -71,7 +71,7 @@ def render(
     used = {name for s in sentences for name in s["slices"]}
     types = [str(type_) for type_ in confusion["gold"].unique() if type_ != "O"]
     types += sorted({span[2] for span in spans}.difference(types))
-    return environment.from_string(template).render(
+    return environment.get_template("page.html").render(
         scores=scores,
         groups=score_table(scores, intervals),
         kinds={kind: kind.replace(" ", "_") for kind in KINDS},

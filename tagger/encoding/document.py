@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagger.split import Split
+from tagger.encoding.split import Split
 
 
 def elsewhere(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> Tensor:

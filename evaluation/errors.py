@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tagger.tags import Span, spans
+from tagger.corpus.tags import Span, spans
 
 KINDS = ("missed", "spurious", "wrong type", "wrong boundary", "wrong both")
 

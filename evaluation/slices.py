@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tagger.document import is_in_capitals
-from tagger.significance import bootstrap, f1, interval
-from tagger.tags import Span, spans
+from evaluation.significance import bootstrap, f1, interval
+from tagger.corpus.tags import Span, spans
+from tagger.encoding.document import is_in_capitals
 
 SLICES = {  # in metrics.json and sentences.csv, and as a person reads it
     "seen_entities": "entities seen in train",

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagger.crf import CRF
-from tagger.document import context, size_of_context
-from tagger.lstm import BiLSTM
-from tagger.packing import Packing
-from tagger.split import Batch, Split, batches
-from tagger.stage import InputError
+from tagger.encoding.document import context, size_of_context
+from tagger.encoding.layout import Packing
+from tagger.encoding.split import Batch, Split, batches
+from tagger.files import InputError
+from tagger.model.crf import CRF
+from tagger.model.lstm import BiLSTM
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # in the folder of a model
 

@@ -8,7 +8,7 @@ from typing import Any
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
 
-from tagger.tags import is_allowed, parse, transitions
+from tagger.corpus.tags import is_allowed, parse, transitions
 
 Tags = Sequence[list[str]]  # of the tokens of each sentence
 

@@ -10,18 +10,6 @@ WORDS, VECTORS = "words.txt", "vectors.npy"  # in the folder of embeddings
 TAGS, FORMS, CHARACTERS = "tags.txt", "forms.txt", "characters.txt"  # in the folder of the index
 
 
-def read_lines(path: Path) -> list[str]:
-    """The entries of a vocabulary, one a line. Only line feeds count: words may hold others."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [line.removesuffix("\n") for line in file]
-
-
-def write_lines(path: Path, entries: Sequence[str]) -> None:
-    """Write a vocabulary, an entry a line."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{entry}\n" for entry in entries)
-
-
 class Match(NamedTuple):
     """Where a token was found: its word id, and whether as it stands, in lower case, or not."""
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from tagger.packing import Packing
+from tagger.encoding.layout import Packing
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 
-from tagger.packing import Packing
+from tagger.encoding.layout import Packing
 
 
 def workers(threads: int) -> Executor | None:

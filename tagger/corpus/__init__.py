@@ -1,0 +1,1 @@
+"""Tags, their schemes, and files in CoNLL format."""

@@ -1,0 +1,1 @@
+"""From tokens to numbers: vocabularies, features of documents, splits and batches."""

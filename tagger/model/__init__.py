@@ -1,0 +1,1 @@
+"""The tagger as a PyTorch module, its configuration, and its parts."""

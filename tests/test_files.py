@@ -1,0 +1,61 @@
+"""Outputs are whole or not there."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tagger.files import atomic_output
+from tests.conftest import ROOT
+
+
+def test_atomic_output_replaces_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.txt"
+    for text in ("first", "second"):
+        with atomic_output(target) as path:
+            assert path.suffix == ".txt"
+            path.write_text(text)
+        assert target.read_text() == text
+    with atomic_output(target) as path:  # a folder in place of a file
+        path.mkdir()
+    assert target.is_dir()
+    assert [p.name for p in target.parent.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
+def test_atomic_output_leaves_nothing_when_its_block_fails(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def fail() -> None:
+        with atomic_output(tmp_path / "out") as path:
+            path.mkdir()
+            (path / "half").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from tagger.files import atomic_output\n"
+        "with atomic_output(Path(sys.argv[1])) as path:\n"
+        "    path.mkdir(); (path / 'half').write_text('half'); time.sleep(60)\n"
+    )
+    target = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", code, str(target)], cwd=ROOT)
+    try:
+        while not list(tmp_path.glob("*/half")):
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert not target.exists()
+    with atomic_output(target) as path:
+        assert not path.exists()
+        path.write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
