@@ -5,9 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -21,7 +25,7 @@ METRICS, SENTENCES = "metrics/metrics.json", "metrics/sentences.csv"
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What a git command prints.
+    """Run a git command in a folder and return what it prints.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -32,7 +36,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """What a command of DVC prints.
+    """Run a DVC command in a folder and return what it prints.
 
     Raises:
         InputError: it failed.
@@ -53,11 +57,12 @@ def cache_of(root: Path) -> Path:
 def find_root() -> Path:
     """The root of the repository that the working directory is in.
 
-    A hook of git's, or `git rebase --exec`, has variables that name the repository. They would be
-    heeded in clones too, so they are taken from this process.
+    Git starts a hook, or a command of `git rebase --exec`, with environment variables that name
+    the repository. Git commands in our clones would obey them too, so this removes them from the
+    environment of this process.
 
     Raises:
-        InputError: it is in none.
+        InputError: the working directory is in no repository.
     """
     for variable in git(Path.cwd(), "rev-parse", "--local-env-vars").split():
         if "CONFIG" not in variable:  # settings stay
@@ -68,8 +73,32 @@ def find_root() -> Path:
         raise InputError(f"{Path.cwd()} is in no git repository: {error.stderr.strip()}") from error
 
 
+@contextmanager
+def clone_at(root: Path, commit: str, cache: str) -> Iterator[Path]:
+    """A temporary clone of a repository at a commit, with a folder as the cache of its DVC.
+
+    The commit is fetched by its hash: `git clone` copies only what branches and tags lead to,
+    which leaves out experiments and, from a shallow clone, many commits.
+    """
+    with TemporaryDirectory(prefix="review-") as folder:
+        clone = Path(folder) / "clone"
+        clone.mkdir()
+        git(clone, "init", "-q")
+        git(clone, "fetch", "-q", "--depth", "1", str(root.resolve()), commit)
+        git(clone, "-c", "advice.detachedHead=false", "checkout", "-q", "--detach", "FETCH_HEAD")
+        (clone / ".dvc").mkdir(exist_ok=True)
+        # Without a setting, DVC keeps its notes on the clone in a folder that outlives it.
+        (clone / ".dvc/config.local").write_text(
+            f"[core]\n    site_cache_dir = {folder}/site\n[cache]\n    dir = {cache}\n",
+            encoding="utf-8",
+        )
+        yield clone
+
+
 def parse(text: str, name: str) -> dict[str, Any]:
-    """A YAML mapping, each value as the text that stands there (`1e-05` is a string to YAML).
+    """Read a YAML mapping, with each value as the text that stands in the file.
+
+    YAML itself would read `1e-05` as a string, and `0.00001` as a number.
 
     Raises:
         InputError: the text is no YAML mapping, or has a merge conflict.
@@ -77,8 +106,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(("<<<<<<< ", ">>>>>>> ")):
             raise InputError(
-                f"{name} has a merge conflict in line {number}: {line}. Settle it; of dvc.lock "
-                "take either side whole (git checkout --ours dvc.lock), and run dvc repro"
+                f"{name} has a merge conflict in line {number}: {line}. Resolve it; for dvc.lock "
+                "take one side as a whole (git checkout --ours dvc.lock), and run dvc repro"
             )
     try:
         found = yaml.load(text, yaml.BaseLoader) or {}  # noqa: S506
@@ -90,13 +119,13 @@ def parse(text: str, name: str) -> dict[str, Any]:
 
 
 def hashes(locked: dict[str, Any], kind: str) -> dict[str, str]:
-    """The hashes of a stage's deps or outs in dvc.lock, by path."""
+    """The hashes of a stage's `deps` or `outs` (`kind`) in dvc.lock, by path."""
     return {entry["path"]: entry.get("md5", "") for entry in locked.get(kind, [])}
 
 
 @dataclass(frozen=True)
 class Revision:
-    """What a name stands for: a commit, or the files on disk where that is None."""
+    """What a name stands for: a commit, or the files on disk where `commit` is None."""
 
     root: Path
     name: str
@@ -104,10 +133,10 @@ class Revision:
 
     @classmethod
     def find(cls, root: Path, name: str) -> "Revision":
-        """The revision of a name that git knows, or of a DVC experiment.
+        """Find the commit of a name that git knows, or of a DVC experiment.
 
         Raises:
-            InputError: there is none, or several experiments are called so.
+            InputError: nothing has this name, or several experiments have it.
         """
         if not name:
             raise InputError("'' names no revision")
@@ -128,12 +157,12 @@ class Revision:
         raise InputError(f"there is no revision {name!r} here; {remedy}")
 
     def __str__(self) -> str:
-        """The name, and what it stands for today."""
+        """The name, with the commit that it stands for now unless it is the commit itself."""
         is_hash = self.commit is None or self.commit.startswith(self.name)
         return self.name if is_hash else f"{self.name} ({(self.commit or '')[:7]})"
 
     def read(self, path: str) -> str | None:
-        """The text of a file that git tracks, None where there is none.
+        """The text of a file, None where the revision does not have it.
 
         Raises:
             InputError: it is not text in UTF-8.
@@ -148,18 +177,37 @@ class Revision:
             raise InputError(f"{path} of {self} is not UTF-8: {error}") from error
 
     def yaml(self, path: str) -> dict[str, Any]:
-        """A YAML mapping, empty where there is none; each value is text.
+        """Read a YAML mapping, empty where there is no such file; each value is text.
 
         Raises:
             InputError: the file is no YAML mapping, or has a merge conflict.
         """
         return parse(self.read(path) or "", f"{path} of {self}")
 
-    def metrics(self) -> dict[str, float]:
-        """The values of metrics.json by their path, such as `test.types.PER.f1`.
+    def stages(self) -> dict[str, Any]:
+        """The stages of dvc.yaml by name, with `${key}` replaced by the value in params.yaml.
 
         Raises:
-            InputError: the file is not JSON, or has other values than numbers.
+            InputError: a file is no YAML mapping, or has a merge conflict.
+        """
+        text = Template(self.read("dvc.yaml") or "").safe_substitute(self.yaml("params.yaml"))
+        stages: dict[str, Any] = parse(text, f"dvc.yaml of {self}").get("stages", {})
+        return stages
+
+    def locked_stages(self) -> dict[str, Any]:
+        """The stages of dvc.lock by name, empty where there is no dvc.lock.
+
+        Raises:
+            InputError: the file is no YAML mapping, or has a merge conflict.
+        """
+        stages: dict[str, Any] = self.yaml("dvc.lock").get("stages", {})
+        return stages
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers in metrics.json by their path, such as `test.types.PER.f1`.
+
+        Raises:
+            InputError: the file is not JSON, or has values that are not numbers.
         """
         try:
             found = flatten({"": json.loads(self.read(METRICS) or "{}")})
@@ -171,7 +219,7 @@ class Revision:
         return found
 
     def sentences(self) -> pd.DataFrame | None:
-        """What each sentence's entities count, None for a commit that has no such table.
+        """The table of metrics/sentences.csv, None for a commit without it.
 
         Raises:
             InputError: the table is malformed.
@@ -194,17 +242,17 @@ class Revision:
         return table
 
     def predictions(self, split: str) -> list[list[list[str]]] | None:
-        """By sentence the columns token, gold and predicted tag; None if not on this machine.
+        """For each sentence its tokens, gold tags and predicted tags.
 
-        They are those that dvc.lock tells of, and are read from DVC's cache: `dvc.api.read` would
-        go and fetch them from a remote.
+        They are read from DVC's cache under the hash in dvc.lock, since `dvc.api.read` would
+        download them from a remote. None if this machine's cache does not have them.
         """
-        evaluate = self.yaml("dvc.lock").get("stages", {}).get("evaluate", {})
+        evaluate = self.locked_stages().get("evaluate", {})
         objects = cache_of(self.root) / "files/md5"
         folder = hashes(evaluate, "outs").get("data/predictions", "")
         try:
             listed = json.loads((objects / folder[:2] / folder[2:]).read_text(encoding="utf-8"))
-            (file,) = (some["md5"] for some in listed if some["relpath"] == f"{split}.conll")
+            (file,) = (item["md5"] for item in listed if item["relpath"] == f"{split}.conll")
             text = (objects / file[:2] / file[2:]).read_text(encoding="utf-8")
         except OSError:
             return None
@@ -216,7 +264,7 @@ class Revision:
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """What is in nested mappings, by their keys joined with dots."""
+    """The values of nested mappings, by their keys joined with dots."""
     found: dict[str, float] = {}
     for key, value in values.items():
         path = f"{prefix}.{key}".strip(".")
@@ -225,7 +273,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def changed_parameters(base: Revision, head: Revision) -> dict[str, tuple[str | None, str | None]]:
-    """The parameters that differ: as they stand in the base and in the head, None for none."""
+    """The parameters whose values differ: the text in the base and in the head, None if absent."""
     old, new = base.yaml("params.yaml"), head.yaml("params.yaml")
     keys = dict.fromkeys([*old, *new])
     pairs = {key: (old.get(key), new.get(key)) for key in keys}
@@ -241,7 +289,7 @@ def _value(text: str | None) -> object:
 
 
 def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
-    """By stage what it is made of that differs, code and versions and its command; not the data.
+    """What differs, by stage, of the files in git that the stage depends on, and of its command.
 
     Raises:
         InputError: dvc.yaml is not YAML, or has no stages.
@@ -250,10 +298,10 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
     files = git(base.root, "diff", "--name-only", base.commit, *filter(None, [head.commit]))
     if head.commit is None:
         files += git(base.root, "ls-files", "--others", "--exclude-standard")
-    stages = [revision.yaml("dvc.yaml").get("stages", {}) for revision in (base, head)]
+    old_stages, new_stages = base.stages(), head.stages()
     changed = {}
-    for name in dict.fromkeys([*stages[1], *stages[0]]):
-        old, new = (some.get(name, {}) for some in stages)
+    for name in dict.fromkeys([*new_stages, *old_stages]):
+        old, new = old_stages.get(name, {}), new_stages.get(name, {})
         deps = [*old.get("deps", []), *new.get("deps", [])]
         found = [
             file
@@ -267,3 +315,20 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
         if found:
             changed[name] = found
     return changed
+
+
+def changed_hashes(base: Revision, head: Revision, kind: str) -> list[str]:
+    """The paths of `deps` or `outs` (`kind`) that both dvc.locks have, with different hashes.
+
+    Raises:
+        InputError: a dvc.lock is no YAML mapping, or has a merge conflict.
+    """
+    old, new = (
+        {
+            path: hash_
+            for stage in side.locked_stages().values()
+            for path, hash_ in hashes(stage, kind).items()
+        }
+        for side in (base, head)
+    )
+    return [path for path in old if path in new and old[path] != new[path]]

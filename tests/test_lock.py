@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from review.lock import check, read_lock
-from review.revision import Revision
+from review.lock import Lock, read_lock
+from review.revision import WORKING_TREE, Revision
 from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
@@ -23,6 +23,11 @@ CACHED = [
 def as_a_new_user(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
+
+
+def check(folder: Path) -> Lock:
+    """Check the dvc.lock of the files on disk."""
+    return read_lock(Revision(folder, WORKING_TREE, None))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,10 @@ def change_a_parameter(clone: Clone) -> None:
     clone.set(hidden=24)
 
 
+def delete_a_result(clone: Clone) -> None:
+    (clone.path / "metrics/metrics.json").unlink()
+
+
 def change_a_result(clone: Clone) -> None:
     clone.edit("metrics/metrics.json", "{", "{ ")
 
@@ -73,8 +82,12 @@ def add_a_dependency(clone: Clone) -> None:
     clone.edit("dvc.yaml", "- stages/train.py\n", "- stages/train.py\n      - data/corpus\n")
 
 
+def add_an_output(clone: Clone) -> None:
+    clone.edit("dvc.yaml", "      - data/curve.csv\n\n", "      - data/curve.csv\n      - data/new\n\n")
+
+
 def delete_code(clone: Clone) -> None:
-    (clone.path / "evaluation/scoring.py").unlink()
+    (clone.path / "stages/evaluate.py").unlink()
 
 
 def change_a_hash_in_the_lock(clone: Clone) -> None:
@@ -90,8 +103,8 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
         (
             change_code,
             {
-                "train": ["changed: tagger/model/crf.py"],
-                "evaluate": ["changed: tagger/model/crf.py", "after train"],
+                "train": ["changed: tagger/model"],
+                "evaluate": ["changed: tagger/model", "after train"],
             },
         ),
         (
@@ -111,13 +124,15 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
                 "evaluate": ["after train"],
             },
         ),
-        (change_a_result, {"evaluate": ["changed output: metrics/metrics.json"]}),
+        (change_a_result, {"evaluate": ["changed: metrics/metrics.json"]}),
+        (delete_a_result, {"evaluate": ["deleted: metrics/metrics.json"]}),
         (change_a_command, {"train": ["changed command"], "evaluate": ["after train"]}),
         (
             add_a_dependency,
             {"train": ["not in dvc.lock: data/corpus"], "evaluate": ["after train"]},
         ),
-        (delete_code, {"evaluate": ["deleted: evaluation/scoring.py"]}),
+        (add_an_output, {"train": ["not in dvc.lock: data/new"], "evaluate": ["after train"]}),
+        (delete_code, {"evaluate": ["deleted: stages/evaluate.py"]}),
         (
             change_a_hash_in_the_lock,
             {"evaluate": ["dvc.lock has another data/model here than train made"]},
@@ -146,9 +161,9 @@ def test_without_a_lock_nothing_is_in_it(fresh: Clone) -> None:
     [
         (
             "schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\nstages: {}\n>>>>>>> x\n",
-            "^dvc.lock has a merge conflict in line 2: <<<<<<< HEAD. Settle it; of dvc.lock take",
+            "^dvc.lock of the working tree has a merge conflict in line 2: <<<<<<< HEAD. Resolve it",
         ),
-        ("stages: {\n", "(?s)^dvc.lock is not YAML: .*line 2"),
+        ("stages: {\n", "(?s)^dvc.lock of the working tree is not YAML: .*line 2"),
         ("[]\n", "(?s)^`dvc status --json` failed: .*dvc.lock"),
     ],
 )
