@@ -1,9 +1,10 @@
-"""What a change does to the tagger, whether it is real, and whether the numbers are the code's.
+"""Compare two commits: what differs, how the scores differ, and whether that is more than chance.
 
 Run as `python -m review [--base REV …] [--head REV …] [--check]`: `make review BASE=main`. It reads
-what git tracks, so it needs neither the corpus nor a model, prints Markdown, and writes it to
-.review/review.md, for a comment on a pull request, and as a page to .review/review.html. Several
-runs of a side (seeds, as names of experiments) make the test one of training, not of two runs.
+what git tracks, so it needs neither the corpus nor a model. It prints Markdown, and writes it to
+.review/review.md, for a comment on a pull request, and as a page to .review/review.html. With
+several runs on each side, named as revisions or experiments with other seeds, the test is of the
+change and not of two runs alone.
 """
 
 import argparse
@@ -17,13 +18,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from review.compare import Comparison, compare_split, p_of, points, told
+from review.compare import Comparison, compare_split, p_of, points
 from review.lock import Lock, read_lock
 from review.revision import (
     SENTENCES,
     WORKING_TREE,
     Revision,
     changed_code,
+    changed_hashes,
     changed_parameters,
     find_root,
     git,
@@ -32,13 +34,17 @@ from tagger.files import InputError, atomic_output
 
 OUTPUT = Path(".review")
 EXPERIMENTS = "refs/exps/*/*/*"
-NOT_THE_MODEL = {"seed", "threads", "device"}  # what runs of one side may differ in
+FREE_PARAMETERS = {"seed", "threads", "device"}  # in which the runs of one side may differ
 MOST = 300  # sentences on the page
 
 
 @dataclass
 class Review:
-    """All that a reviewer is told; what could not be found out stays empty, and is noted."""
+    """What the templates show. What could not be found out stays empty, and a note says why.
+
+    base and head name the runs of each side; `parameters` and `code` are those of the first run of
+    each side (`changed_parameters`, `changed_code`), `metrics` those of `changed_metrics`.
+    """
 
     base: str
     head: str
@@ -53,10 +59,16 @@ class Review:
 
 
 def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
-    """Compare the runs of two sides; the first of each stands for its parameters and code.
+    """Compare the runs of two sides. The first of each stands for its parameters and code.
+
+    Args:
+        root: of the repository
+        bases: the names of the base's runs
+        heads: those of the head's runs; the working tree if there are none
 
     Raises:
-        InputError: a name stands for no revision, or a file of one cannot be read.
+        InputError: a name stands for no revision or is there twice, or a file of a revision cannot
+            be read. (An unknown base is not an error, but a note.)
     """
     head = [Revision.find(root, name) for name in heads] or [Revision(root, WORKING_TREE, None)]
     found = Review(", ".join(bases), ", ".join(map(str, head)), read_lock(head[0]))
@@ -67,33 +79,30 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.metrics = [(path, None, value) for path, value in head[0].metrics().items()]
         return found
     for side in (base, head):
-        commits = [some.commit for some in side]
-        for some in side:
-            if commits.count(some.commit) > 1:
-                raise InputError(f"{some} stands twice on one side: name each run once")
+        commits = [run.commit for run in side]
+        for run in side:
+            if commits.count(run.commit) > 1:
+                raise InputError(f"{run} stands twice on one side: name each run once")
     found.base, found.compared = ", ".join(map(str, base)), True
     found.parameters = changed_parameters(base[0], head[0])
     found.code = changed_code(base[0], head[0])
     found.metrics = changed_metrics(base, head)
-    found.notes += doubts(base, head)
-    tables = [[some.sentences() for some in side] for side in (base, head)]
-    lacking = [
-        str(some)
-        for side, several in zip((base, head), tables, strict=True)
-        for some, table in zip(side, several, strict=True)
-        if table is None
-    ]
-    if lacking:
+    if not found.parameters and not found.code:
+        found.notes += unexplained_results(base[0], head[0])
+    found.notes += limits_of_comparison(base, head)
+    tables = {run: run.sentences() for run in (*base, *head)}
+    known = {run: table for run, table in tables.items() if table is not None}
+    if without := [str(run) for run in tables if run not in known]:
         found.notes.append(
-            f"No test of the differences: there is no {SENTENCES} in {', '.join(lacking)}, which "
+            f"No test of the differences: there is no {SENTENCES} in {', '.join(without)}, which "
             "evaluation did not write then. Reproduce it there with today's code, or compare "
             "commits that have it."
         )
         return found
-    known = [[table for table in side if table is not None] for side in tables]
     try:
-        for split in known[0][0]["split"].unique():
-            found.comparisons.append(compare_split(split, *known))
+        base_tables, head_tables = ([known[run] for run in side] for side in (base, head))
+        for split in base_tables[0]["split"].unique():
+            found.comparisons.append(compare_split(split, base_tables, head_tables))
     except ValueError as error:
         found.comparisons.clear()
         found.notes.append(f"No test of the differences: {error}.")
@@ -104,11 +113,11 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
                 f"Not compared on {comparison.split}, since the two sides have other entities or "
                 f"sentences in them: {', '.join(comparison.apart)}. Is train another?"
             )
-    for side, several in zip((base, head), known, strict=True):
-        for (some, table), (other, same) in combinations(zip(side, several, strict=True), 2):
-            if table.equals(same):
+    for side in (base, head):
+        for run, other in combinations(side, 2):
+            if known[run].equals(known[other]):
                 found.notes.append(
-                    f"{some.name} and {other.name} predict the same: two runs of one seed? As two "
+                    f"{run.name} and {other.name} predict the same: two runs of one seed? As two "
                     "runs of a side they make the noise of training look smaller."
                 )
     return found
@@ -117,10 +126,13 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
 def changed_metrics(
     base: Sequence[Revision], head: Sequence[Revision]
 ) -> list[tuple[str, float | None, float | None]]:
-    """The values of metrics.json that differ: path, and the means over each side's runs."""
+    """The values of metrics.json that differ: path, mean over the base's runs, over the head's.
+
+    A mean is None if not all runs of the side have the value.
+    """
 
     def mean(side: Sequence[Revision]) -> dict[str, float]:
-        runs = [some.metrics() for some in side]
+        runs = [revision.metrics() for revision in side]
         paths = [path for path in runs[0] if all(path in run for run in runs)]
         return {path: sum(run[path] for run in runs) / len(runs) for path in paths}
 
@@ -129,8 +141,29 @@ def changed_metrics(
     return [row for row in rows if row[1] != row[2]]
 
 
-def doubts(base: Sequence[Revision], head: Sequence[Revision]) -> list[str]:
-    """What a reader must know to read the comparison rightly."""
+def unexplained_results(base: Revision, head: Revision) -> list[str]:
+    """A note on results that differ although nothing in git that shapes them does, or no note."""
+    outs = changed_hashes(base, head, "outs")
+    if not outs:
+        return []
+    found = (
+        "No parameter, code, input or version in git differs, but these results do: "
+        f"{', '.join(outs)}."
+    )
+    if inputs := [dep for dep in changed_hashes(base, head, "deps") if dep not in outs]:
+        return [
+            f"{found} By dvc.lock they were made from another {', '.join(inputs)}: from files that "
+            "git does not track, or dvc.lock is not current in one of the two."
+        ]
+    return [
+        f"{found} They were made on different kinds of machine, or from something that is not "
+        "tracked. `make fingerprint` says whether your machine computes the committed bits, and "
+        "`make verify` whether a commit gives its results there."
+    ]
+
+
+def limits_of_comparison(base: Sequence[Revision], head: Sequence[Revision]) -> list[str]:
+    """Notes on what the comparison cannot tell: of commits, of a side's runs, of the seed."""
     notes = []
     root = base[0].root
     tip = head[0].commit or "HEAD"
@@ -144,7 +177,7 @@ def doubts(base: Sequence[Revision], head: Sequence[Revision]) -> list[str]:
         )
     for side in (base, head):
         for other in side[1:]:
-            differing = set(changed_parameters(side[0], other)) - NOT_THE_MODEL
+            differing = set(changed_parameters(side[0], other)) - FREE_PARAMETERS
             if differing or changed_code(side[0], other):
                 what = ", ".join(sorted(differing)) or "code"
                 notes.append(
@@ -177,9 +210,9 @@ def show(comparison: Comparison, base: Revision, head: Revision) -> list[dict[st
     return rows
 
 
-def environment() -> Environment:
-    """The templates, and how they write numbers."""
-    found = Environment(
+def load_templates() -> Environment:
+    """The templates beside this file, with the filters that they use."""
+    templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(["html.jinja"]),
         undefined=StrictUndefined,
@@ -187,30 +220,30 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {"points": points, "p_of": p_of, "told": told, "number": number, "cell": cell}
-    return found
+    templates.filters |= {"points": points, "p_of": p_of, "number": number, "cell": cell}
+    return templates
 
 
 def number(value: float | None) -> str:
-    """A value of metrics.json; a dash where there is none."""
+    """Write a value of metrics.json; a dash where there is none."""
     if value is None:
         return "\N{EN DASH}"
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def cell(value: str | None) -> str:
-    """A value of params.yaml as the cell of a Markdown table; a dash where there is none."""
+    """Write a value of params.yaml for a Markdown table; a dash where there is none."""
     return "\N{EN DASH}" if value is None else str(value).replace("|", r"\|")
 
 
 def align(text: str) -> str:
-    """Markdown with the cells of its tables padded to the width of their column."""
+    """Pad the cells of the tables in a Markdown text to the width of their column."""
     lines: list[str] = []
-    for is_table, some in groupby(text.splitlines(), lambda line: line.startswith("|")):
+    for is_table, block in groupby(text.splitlines(), lambda line: line.startswith("|")):
         if not is_table:
-            lines += some
+            lines += block
             continue
-        rows = [[text.strip() for text in re.split(r"(?<!\\)\|", line)[1:-1]] for line in some]
+        rows = [[text.strip() for text in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = [
@@ -225,8 +258,8 @@ def main() -> None:
     """Print and write the review.
 
     Raises:
-        SystemExit: with --check, dvc.lock is not current or nothing could be compared; or a file of
-            a revision cannot be read.
+        SystemExit: an input cannot be used; or, with --check, dvc.lock is not current or nothing
+            could be compared.
     """
     parser = argparse.ArgumentParser(prog="python -m review", description=__doc__)
     parser.add_argument("--base", nargs="+", default=["main"], metavar="REV")
@@ -235,7 +268,7 @@ def main() -> None:
         "--check", action="store_true", help="exit 1 if dvc.lock is stale, or BASE is not there"
     )
     arguments = parser.parse_args()
-    templates = environment()
+    templates = load_templates()
     try:
         root = find_root()
         found = review(root, arguments.base, arguments.head)

@@ -5,14 +5,14 @@ that says of data in DVC's cache is left out: a fresh clone has none of them, an
 disk belong to another commit, `dvc repro` takes the right ones from the cache and runs nothing. So
 the answer depends on what git tracks, and is the same on every machine.
 
-`dvc repro --dry --allow-missing` gives a wrong answer in four cases. It calls dvc.lock current where
-a file of code or a result in git was deleted, or where dvc.yaml has a new output: it takes them for
-data that this machine lacks. It calls dvc.lock stale where the data on disk are of another commit.
+`dvc repro --dry --allow-missing` gives a wrong answer in four cases. It calls dvc.lock current
+where a file of code or a result in git was deleted, or where dvc.yaml has a new output: it takes
+them for data that this machine lacks. It calls dvc.lock stale where the data on disk are those of
+another commit.
 """
 
 import json
 import sys
-from contextlib import nullcontext
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 

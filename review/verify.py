@@ -1,8 +1,8 @@
-"""Are the results of a commit what its code gives? Every stage runs again, elsewhere, from nothing.
+"""Are the results of a commit what its code gives? Every stage runs again in a temporary clone.
 
-Run as `python -m review.verify [--tolerance X] [REVISION]`: `make verify`. It prints which outs of
-dvc.lock came out the same, byte by byte, and by how much each metric moved. It ends with status 0
-if all are identical, or if no score moved by more than the tolerance.
+Run as `python -m review.verify [--tolerance X] [REVISION]`: `make verify`. It prints which outputs
+of dvc.lock came out the same, byte by byte, and how much each metric changed. It ends with status 0
+if all are identical or, with a tolerance, if no score changed by more than that.
 """
 
 import argparse
@@ -15,21 +15,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from review.lock import clone_at
-from review.revision import METRICS, WORKING_TREE, Revision, find_root, git, hashes
+from review.revision import METRICS, WORKING_TREE, Revision, clone_at, find_root, git, hashes
 from tagger.files import InputError
+
+HINT = """
+Other bits may only mean another kind of machine. `make fingerprint` says within seconds whether
+this machine computes the committed bits. If it does not, `make verify TOLERANCE=0.02` says whether
+the scores are within 2 points, and `dvc pull` gets the committed outputs where a remote has them.
+If it does, the results are not those of this commit: look for code or inputs that were not
+committed, then run `dvc repro` and commit what it gives."""
 
 
 class Out(NamedTuple):
-    """What became of an output."""
+    """An output, the stage that makes it, and the verdict of `compare_outs` on it."""
 
     path: str
     stage: str
     verdict: str
 
 
-class Move(NamedTuple):
-    """A value of metrics.json that came out different; None: it is not there."""
+class MetricChange(NamedTuple):
+    """A value of metrics.json that differs between two runs; None stands for no value."""
 
     path: str
     old: float | None
@@ -37,12 +43,12 @@ class Move(NamedTuple):
 
     @property
     def amount(self) -> float:
-        """By how much it moved."""
+        """The size of the change, infinite where one of the two has no value."""
         return float("inf") if self.old is None or self.new is None else abs(self.new - self.old)
 
 
-def verify(root: Path, name: str) -> tuple[list[Out], list[Move]]:
-    """Run a revision's pipeline in a clone, and compare: all outs, and the metrics that moved.
+def verify(root: Path, name: str) -> tuple[list[Out], list[MetricChange]]:
+    """Run a revision's pipeline in a clone, and compare all outputs and metrics with the committed.
 
     Raises:
         InputError: there is no such revision, it has no dvc.lock, or a stage fails.
@@ -50,30 +56,35 @@ def verify(root: Path, name: str) -> tuple[list[Out], list[Move]]:
     for variable in ("CONLLPP_MIRROR", "GENSIM_DATA_DIR"):
         value = os.environ.get(variable, "/")
         if "://" not in value and not Path(value).is_absolute():
-            raise InputError(f"{variable}: {value!r} is relative, and means nothing in a clone")
+            raise InputError(
+                f"{variable}: {value!r} is relative, but the clone is in another folder: "
+                "make it an absolute path"
+            )
     revision = Revision.find(root, name)
     assert revision.commit  # a name is no working tree
-    locked = revision.yaml("dvc.lock").get("stages")
+    locked = revision.locked_stages()
     if not locked:
         raise InputError(f"there is no dvc.lock in {name}: run dvc repro, and commit what it makes")
     if git(root, "status", "--porcelain"):
-        print(f"the working tree has changes that {name} has not: they are not verified")
+        print(f"the working tree has changes that {name} does not have: they are not verified")
     if revision.read("requirements.lock") != Revision(root, WORKING_TREE, None).read(
         "requirements.lock"
     ):
         print(f"the versions installed here may not be those of {name}: requirements.lock differs")
     with clone_at(root, revision.commit, "cache") as clone:
-        (clone / "dvc.lock").unlink()  # so that nothing counts as done, nor as made if it is not
+        (
+            clone / "dvc.lock"
+        ).unlink()  # so that each stage must run, and only what it makes is listed
         rerun(clone)
         made = Revision(clone, "the clone", None)
-        # A result in git can also differ from what dvc.lock says of it.
+        # A result that git keeps may differ from the committed file, though not from dvc.lock.
         in_git = {line[3:] for line in git(clone, "status", "--porcelain", "-uall").splitlines()}
-        outs = compare_outs(locked, made.yaml("dvc.lock")["stages"], in_git)
-        return outs, moves(revision.metrics(), made.metrics())
+        outs = compare_outs(locked, made.locked_stages(), in_git)
+        return outs, compare_metrics(revision.metrics(), made.metrics())
 
 
 def rerun(clone: Path) -> None:
-    """Run the pipeline, and show what it prints.
+    """Run the pipeline of a clone, and show what it prints.
 
     Raises:
         InputError: a stage failed.
@@ -87,7 +98,7 @@ def rerun(clone: Path) -> None:
     )
     try:
         status = process.wait()
-    except BaseException:  # the stage too must end, before its folder goes
+    except BaseException:  # the running stage must end before its folder is removed
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -99,10 +110,14 @@ def rerun(clone: Path) -> None:
 def compare_outs(
     locked: Mapping[str, Any], made: Mapping[str, Any], changed_in_git: set[str]
 ) -> list[Out]:
-    """The outs of two versions of dvc.lock's stages."""
+    """Compare the outputs in two versions of dvc.lock's stages: as committed, and as made now.
+
+    The verdict on an output is identical, different, not made (by the run), or not in dvc.lock (of
+    the commit). What git says has changed is different, whatever the hashes.
+    """
     rows = []
     for stage in dict.fromkeys([*locked, *made]):
-        old, new = (hashes(some.get(stage, {}), "outs") for some in (locked, made))
+        old, new = (hashes(stages.get(stage, {}), "outs") for stages in (locked, made))
         for path in dict.fromkeys([*old, *new]):
             if path not in new:
                 verdict = "not made"
@@ -115,57 +130,63 @@ def compare_outs(
     return rows
 
 
-def moves(old: Mapping[str, float], new: Mapping[str, float]) -> list[Move]:
-    """The metrics that differ, by how much, the largest first."""
-    rows = [Move(path, old.get(path), new.get(path)) for path in dict.fromkeys([*old, *new])]
+def compare_metrics(old: Mapping[str, float], new: Mapping[str, float]) -> list[MetricChange]:
+    """The metrics that differ, the largest change first."""
+    rows = [MetricChange(path, old.get(path), new.get(path)) for path in {**old, **new}]
     return sorted((row for row in rows if row.old != row.new), key=lambda row: -row.amount)
 
 
-def reproduced(outs: list[Out], moved: list[Move], tolerance: float | None) -> bool:
-    """Whether all is identical; with a tolerance, whether all was made and no score is beyond.
+def is_reproduced(outs: list[Out], changes: list[MetricChange], tolerance: float | None) -> bool:
+    """Whether a run gave the committed results.
 
-    A score is a fraction. Of the numbers only those of errors may move with the scores; what else
-    is counted, such as the support, is the same whatever the model.
+    Without a tolerance everything must be identical. With one, each output must have been made, and
+    no score, as a fraction, may have changed by more. Numbers of errors may change freely, since
+    they follow the scores; all other counts, such as the support, do not depend on the model.
     """
     if tolerance is None:
-        return all(out.verdict == "identical" for out in outs) and not moved
-    judged = [move for move in moved if ".errors." not in move.path]
-    near = all(move.amount <= tolerance + 1e-9 for move in judged)  # scores are decimal fractions
+        return all(out.verdict == "identical" for out in outs) and not changes
+    judged = [change for change in changes if ".errors." not in change.path]
+    # Scores are decimal fractions, whose differences are a little off in binary.
+    near = all(change.amount <= tolerance + 1e-9 for change in judged)
     return near and all(out.verdict in ("identical", "different") for out in outs)
 
 
 def main() -> None:
-    """Print what came out.
+    """Print how the outputs and the metrics compare, and what to do if they differ.
 
     Raises:
-        SystemExit: not what is in git, or nothing; or it was interrupted.
+        SystemExit: the results are not those in git, or there are none; or it was interrupted.
     """
     parser = argparse.ArgumentParser(prog="python -m review.verify", description=__doc__)
-    parser.add_argument("--tolerance", type=float, metavar="X", help="by how much scores may move")
+    parser.add_argument(
+        "--tolerance", type=float, metavar="X", help="the largest change of a score, a fraction"
+    )
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REVISION")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # DVC prints between
     try:
-        outs, moved = verify(find_root(), arguments.revision)
+        outs, changes = verify(find_root(), arguments.revision)
     except InputError as error:
         sys.exit(f"verify: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    width = max(len(out.path) for out in outs) + 2
-    stages = max(len(out.stage) for out in outs) + 2
+    path_width = max(len(out.path) for out in outs) + 2
+    stage_width = max(len(out.stage) for out in outs) + 2
     print()
     for out in outs:
-        print(f"{out.path:{width}}{out.stage:{stages}}{out.verdict}")
-    if moved:
-        width = max(len(move.path) for move in moved) + 2
+        print(f"{out.path:{path_width}}{out.stage:{stage_width}}{out.verdict}")
+    if changes:
+        path_width = max(len(change.path) for change in changes) + 2
         print(f"\n{METRICS}, in {arguments.revision} and now:")
-    for path, old, new in moved:
-        by = f"  {new - old:+.4g}" if old is not None and new is not None else ""
-        print(f"{path:{width}}{old} {new}{by}")
-    differ = sum(out.verdict != "identical" for out in outs)
-    print(f"\n{len(outs) - differ} of {len(outs)} outs are identical, {len(moved)} metrics moved.")
-    if not reproduced(outs, moved, arguments.tolerance):
+    for path, old, new in changes:
+        difference = f"  {new - old:+.4g}" if old is not None and new is not None else ""
+        print(f"{path:{path_width}}{old} {new}{difference}")
+    identical = sum(out.verdict == "identical" for out in outs)
+    print(f"\n{identical} of {len(outs)} outputs are identical, {len(changes)} metrics changed.")
+    if not is_reproduced(outs, changes, arguments.tolerance):
+        if changes or any(out.verdict == "different" for out in outs):
+            print(HINT)
         sys.exit(f"verify: {arguments.revision} is not reproduced")
     print(f"{arguments.revision} is reproduced.")
 

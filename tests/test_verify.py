@@ -13,7 +13,15 @@ import pytest
 import yaml
 
 import review.verify
-from review.verify import Move, Out, compare_outs, main, moves, reproduced, verify
+from review.verify import (
+    MetricChange,
+    Out,
+    compare_metrics,
+    compare_outs,
+    is_reproduced,
+    main,
+    verify,
+)
 from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
@@ -37,11 +45,11 @@ def test_a_commit_that_gives_its_results_is_reproduced(
     before = clone.run("git", "status", "--short")
     clone.env = clone.env | {"TMPDIR": str(tmp_path)}
     output = clone.run("python", "-m", "review.verify")
-    assert "the working tree has changes that HEAD has not: they are not verified\n" in output
+    assert "the working tree has changes that HEAD does not have: they are not verified\n" in output
     assert "epoch 4: " in output, "what the stages print is shown"
     table = re.findall(r"^(\S+) +(\S+) +identical$", output, re.MULTILINE)
     assert table == outs(clone)
-    assert f"{len(table)} of {len(table)} outs are identical, 0 metrics moved." in output
+    assert f"{len(table)} of {len(table)} outputs are identical, 0 metrics changed." in output
     assert left(tmp_path) == []
     assert clone.run("git", "status", "--short") == before
 
@@ -76,7 +84,9 @@ def run(
 
 def test_planted_differences_are_found(clone_with_results: Clone, run: Callable[..., str]) -> None:
     clone = clone_with_results
-    assert "HEAD is reproduced." in run()
+    output = run()
+    assert "HEAD is reproduced." in output
+    assert "make fingerprint" not in output
     before, it, after = clone.read("dvc.lock").partition("- path: data/model\n")
     lock = before + it + re.sub(r"md5: \w{4}", "md5: 0123", after, count=1)
     file = clone.path / "metrics/metrics.json"
@@ -90,6 +100,8 @@ def test_planted_differences_are_found(clone_with_results: Clone, run: Callable[
     commit_all(clone)
 
     output = run(status="^verify: HEAD is not reproduced$")
+    for command in ("make fingerprint", "make verify TOLERANCE=", "dvc pull"):
+        assert f"`{command}" in output
     assert re.search(r"^data/model +train +different$", output, re.MULTILINE)
     assert re.search(r"^metrics/metrics.json +evaluate +different$", output, re.MULTILINE)
     assert output.count(" identical\n") == len(outs(clone)) - 2
@@ -124,33 +136,38 @@ def test_all_outs_are_compared() -> None:
     ]
 
 
-def test_the_largest_move_is_first_and_what_is_not_there_moved_most() -> None:
+def test_the_largest_change_is_first_and_a_missing_value_is_the_largest() -> None:
     old = {"same": 1, "little": 0.8123, "much": 0.5, "gone": 0.1}
-    found = moves(old, {"same": 1, "little": 0.8122, "much": 0.6, "new": 0})
-    assert [move.path for move in found] == ["gone", "new", "much", "little"]
+    found = compare_metrics(old, {"same": 1, "little": 0.8122, "much": 0.6, "new": 0})
+    assert [change.path for change in found] == ["gone", "new", "much", "little"]
     assert found[-1].amount == pytest.approx(0.0001)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "moved", "tolerance", "expected"),
+    ("verdict", "changes", "tolerance", "expected"),
     [
         ("identical", [], None, True),
         ("different", [], None, False),
-        ("identical", [Move("f1", 0.5, 0.6)], None, False),
-        ("different", [Move("f1", 0.8123, 0.8122)], 0.0001, True),
-        ("different", [Move("f1", 0.8123, 0.8121)], 0.0001, False),
-        ("different", [Move("f1", 0.8123, None)], 1.0, False),
-        ("different", [Move("f1", 0.8, 0.8), Move("test.errors.missed", 62, 63)], 0.0, True),
-        ("different", [Move("test.support", 62, 63)], 0.5, False),
+        ("identical", [MetricChange("f1", 0.5, 0.6)], None, False),
+        ("different", [MetricChange("f1", 0.8123, 0.8122)], 0.0001, True),
+        ("different", [MetricChange("f1", 0.8123, 0.8121)], 0.0001, False),
+        ("different", [MetricChange("f1", 0.8123, None)], 1.0, False),
+        (
+            "different",
+            [MetricChange("f1", 0.8, 0.8), MetricChange("test.errors.missed", 62, 63)],
+            0.0,
+            True,
+        ),
+        ("different", [MetricChange("test.support", 62, 63)], 0.5, False),
         ("different", [], 0.0, True),
         ("not made", [], 1.0, False),
         ("not in dvc.lock", [], 1.0, False),
     ],
 )
 def test_a_tolerance_is_of_the_metrics(
-    verdict: str, moved: list[Move], tolerance: float | None, expected: bool
+    verdict: str, changes: list[MetricChange], tolerance: float | None, expected: bool
 ) -> None:
-    assert reproduced([Out("data/model", "train", verdict)], moved, tolerance) is expected
+    assert is_reproduced([Out("data/model", "train", verdict)], changes, tolerance) is expected
 
 
 def test_a_stage_that_fails_is_named(clone_with_results: Clone, tmp_path: Path) -> None:
@@ -177,6 +194,8 @@ def test_an_interruption_ends_all_and_leaves_nothing(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs the tests in the background has SIGINT ignored, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout
     for line in process.stdout:
