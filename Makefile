@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check verify summary test lock
+.PHONY: review lock-check verify fingerprint summary test lock
 
 help:  ## say what the targets are
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -25,7 +25,7 @@ repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 
 # Names of branches reach the shell as variables: what stands in them is no command.
 export BASE HEAD
-review: .venv/done  ## what HEAD (the working tree) changes against BASE, and whether it is real
+review: .venv/done  ## compare HEAD (the working tree) with BASE: is it better, or only noise?
 	.venv/bin/python -m review $${BASE:+--base $$BASE} $${HEAD:+--head $$HEAD} $(if $(CHECK),--check)
 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
@@ -56,21 +56,18 @@ test: .venv/done  ## ruff, mypy and the whole test suite
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadgroup
 
-lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not
+lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and why
 	.venv/bin/python -m review.lock
 
-verify: .venv/done  ## run HEAD (REVISION=…) again elsewhere: are the results in git what it gives?
+verify: .venv/done  ## run HEAD (REVISION=…) again in a clone: does it give the results in git?
 	.venv/bin/python -m review.verify $(if $(TOLERANCE),--tolerance $(TOLERANCE)) $(REVISION)
 
-# After `make review`, in GitHub Actions: on the page of the run, and as the step's output
-# `markdown`. A comment may have 65,536 characters; the output ends with a line that can be none of
-# the review's, as it holds the review's hash.
-summary:
-	cat .review/review.md >>"$${GITHUB_STEP_SUMMARY:?is set in GitHub Actions alone}"
-	end=$$(git hash-object .review/review.md) && { echo "markdown<<$$end"; \
-		awk '(n += length + 1) > 60000 { exit } 1; \
-			END { if (n > 60000) print "\n</details>\n\n… The rest is on the page of the run." }' \
-		.review/review.md; echo "$$end"; } >>"$${GITHUB_OUTPUT:?is set in GitHub Actions alone}"
+fingerprint: .venv/done  ## whether this machine computes the committed bits, within seconds
+	.venv/bin/python -m benchmarks.fingerprint
+
+# After `make review`, in GitHub Actions alone: on the page of the run, and as the step's output.
+summary: .venv/done
+	.venv/bin/python -m review.summary
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
 FREEZE = .venv/bin/pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'

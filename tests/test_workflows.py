@@ -1,15 +1,16 @@
 """What runs on a pull request: targets of the Makefile, pinned actions, and no right to spare."""
 
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from review import summary
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / ".github/workflows").iterdir())
@@ -87,50 +88,68 @@ def test_rights_are_least() -> None:
             )
 
 
-def summary(folder: Path, text: str) -> tuple[str, str]:
-    """What `make summary` writes to the page and to the comment."""
-    (folder / ".review").mkdir()
-    (folder / ".review/review.md").write_text(text, encoding="utf-8")
-    files = {"GITHUB_STEP_SUMMARY": folder / "page", "GITHUB_OUTPUT": folder / "output"}
-    (folder / "page").write_text("before\n")
-    make = shutil.which("make")
-    assert make
-    variables = [f"{name}={path}" for name, path in files.items()]
-    command = ["env", *variables, make, "-s", "-f", str(ROOT / "Makefile"), "summary"]
-    subprocess.run(command, cwd=folder, check=True)
-    page, output = (path.read_text(encoding="utf-8") for path in files.values())
-    start, *lines, end = output.splitlines()
-    assert start == f"markdown<<{end}"
-    assert re.fullmatch(r"[0-9a-f]{40}", end)
-    return page, "\n".join(lines) + "\n"
+@pytest.fixture
+def summarise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[str, str]]:
+    """Gives the page and the comment that the command makes of a review."""
+
+    def command(text: str) -> tuple[str, str]:
+        (tmp_path / ".review").mkdir()
+        (tmp_path / ".review/review.md").write_text(text, encoding="utf-8")
+        page, output = tmp_path / "page", tmp_path / "output"
+        page.write_text("before\n")
+        output.write_text("earlier=1\n")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+        monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+        summary.main()
+        earlier, start, *lines, end = output.read_text(encoding="utf-8").splitlines()
+        assert earlier == "earlier=1"
+        assert start == f"markdown<<{end}"
+        assert re.fullmatch(r"[0-9a-f]{64}", end)
+        assert end not in lines
+        return page.read_text(encoding="utf-8"), "\n".join(lines) + "\n"
+
+    return command
 
 
-def test_the_review_is_the_summary_and_the_comment(tmp_path: Path) -> None:
+def test_the_review_is_the_summary_and_the_comment(
+    summarise: Callable[[str], tuple[str, str]],
+) -> None:
     text = "## This against main\n\n| F1 | ±0.1 … |\n\nEOF\n"
-    assert summary(tmp_path, text) == (f"before\n{text}", text)
+    assert summarise(text) == (f"before\n{text}", text)
 
 
-def test_a_long_review_is_cut_to_what_a_comment_may_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "start", ["", "<details><summary>All</summary>\n\n", "<details>\n</details>\n"]
+)
+def test_a_long_review_is_cut_to_what_a_comment_may_hold(
+    summarise: Callable[[str], tuple[str, str]], start: str
+) -> None:
     line = "| a row – of a table |\n"
-    page, comment = summary(tmp_path, line * 5000)
-    assert page == "before\n" + line * 5000
+    text = start + line * 5000
+    page, comment = summarise(text)
+    assert page == "before\n" + text
     assert 50_000 < len(comment) < 65_536
-    rows, _, rest = comment.partition("\n\n")
-    assert set(rows.splitlines()) == {line.strip()}, "whole lines"
-    assert rest == "</details>\n\n… The rest is on the page of the run.\n"
+    kept, last_line, hint = comment.rpartition(line)
+    assert text.startswith(kept + last_line), "whole lines"
+    assert hint.endswith("\n… The rest is on the page of the run.\n")
+    assert comment.count("<details>") == comment.count("</details>")
 
 
-def test_the_summary_is_of_github_alone(tmp_path: Path) -> None:
+def test_a_review_of_just_the_allowed_length_stays_whole() -> None:
+    assert summary.cut("ab\ncd\n", 6) == "ab\ncd\n"
+    assert summary.cut("ab\ncd\n", 5) == "ab\n\n… The rest is on the page of the run.\n"
+
+
+def test_what_the_summary_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    with pytest.raises(SystemExit, match=r"no \.review/review\.md here: run make review first"):
+        summary.main()
     (tmp_path / ".review").mkdir()
     (tmp_path / ".review/review.md").write_text("text\n")
-    result = subprocess.run(
-        ["env", "-u", "GITHUB_STEP_SUMMARY", "make", "-f", str(ROOT / "Makefile"), "summary"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode != 0
-    assert "GITHUB_STEP_SUMMARY: is set in GitHub Actions alone" in result.stderr
+    with pytest.raises(SystemExit, match="GITHUB_STEP_SUMMARY is not set"):
+        summary.main()
 
 
 @pytest.mark.parametrize("persona", ["regular", "pedantic"])
