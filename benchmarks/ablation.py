@@ -1,12 +1,14 @@
 """What each part of the tagger is worth: the default, and it without each, over several seeds.
 
-Run as `python -m benchmarks.ablation [RUNS]`, RUNS at a time (a core each unless told otherwise).
+Run as `python -m benchmarks.ablation [RUNS]`: RUNS experiments at a time, one for each core unless
+told otherwise.
 
-Each run is an experiment of DVC in a copy of its own, so `dvc exp show` lists it, and a line of
-metrics/runs.csv when the command ends. Stopped and started again, it goes on where it stopped;
-what the code, the parameters and the versions are no longer those of is run anew. Whenever it ends,
-metrics/ablation.csv and the README's table are made of the lines that there are. Edit nothing
-meanwhile: DVC takes each experiment from the working tree, and one of other code is refused.
+Each run is an experiment of DVC in a copy of the working tree, so `dvc exp show` lists it. When the
+command ends, it is a line of metrics/runs.csv. If the command is stopped, it goes on from there
+when started again, and repeats the runs whose code, parameters or versions have changed since.
+Whenever it ends, it writes metrics/ablation.csv and the README's table from the lines that there
+are. Edit nothing meanwhile: DVC takes each experiment from the working tree, and an experiment of
+other code than the commit's is refused.
 """
 
 import hashlib
@@ -23,9 +25,10 @@ import dvc.api
 import pandas as pd
 import yaml
 
-from tagger.files import atomic_output
+from review.revision import Revision
+from tagger.files import InputError, atomic_output
 
-MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
+MODELS = {  # parameters that differ from params.yaml, and the number of seeds
     "the default tagger": ("", 5),
     "IOB2 tags": ("scheme=IOB2", 3),
     "no CRF": ("crf=false", 3),
@@ -39,33 +42,46 @@ MODELS = {  # what is set otherwise than in params.yaml, and the number of seeds
     ),
 }
 RUNS, ABLATION = Path("metrics/runs.csv"), Path("metrics/ablation.csv")
-PARTIAL = Path("metrics/partial-ablation.csv")  # not in git: DVC sets aside what is, for a moment
+# The lines so far. Git must not track them: DVC reverts tracked files while an experiment starts.
+PARTIAL = Path("metrics/partial-ablation.csv")
 COLUMNS = ["model", "seed", "code", "validation_f1", "test_f1", "seconds"]
 
 
 def shapes(revision: str) -> dict[str, str]:
-    """What shapes a model's F1 but parameters, as it is committed: files and commands, by name.
+    """What determines a model's F1, apart from parameters, as it is committed.
 
-    It is what the stages down to train are made of, and what computes F1, not what else evaluate
-    writes.
+    It is the dependencies and commands of all stages up to train, what evaluate tags with, and the
+    scorer; the rest of the evaluation does not change F1.
+
+    Returns:
+        git's hash of each file or folder by its path, and the command of each stage by its name
+
+    Raises:
+        SystemExit: the commit lacks a dependency that dvc.yaml names.
     """
-    stages = yaml.safe_load(git("show", f"{revision}:dvc.yaml"))["stages"]
-    stages.pop("evaluate")
+    stages = Revision.find(Path(), revision).stages()
+    evaluate = stages.pop("evaluate")
     made = {out for stage in stages.values() for out in stage["outs"]}
     files = {dep for stage in stages.values() for dep in stage["deps"]} - made
-    listed = git("ls-tree", revision, "evaluation/scoring.py", *sorted(files)).splitlines()
-    hashes = {path: entry for entry, path in (line.split("\t") for line in listed)}
-    return hashes | {name: stage["cmd"] for name, stage in stages.items()}
+    files |= {dep for dep in evaluate["deps"] if dep.startswith("tagger/")}
+    files.add("evaluation/scoring.py")
+    paths = sorted(files)
+    try:
+        hashes = git("rev-parse", *(f"{revision}:{path}" for path in paths)).split()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"ablation: commit what dvc.yaml names: {error.stderr.strip()}")
+    commands = {name: stage["cmd"] for name, stage in stages.items()}
+    return dict(zip(paths, hashes, strict=True)) | commands
 
 
 def code(model: str) -> str:
-    """A hash of all that shapes a model's results, as it is committed."""
+    """A hash of all that determines a model's results, as it is committed."""
     text = json.dumps([shapes("HEAD"), git("show", "HEAD:params.yaml"), MODELS[model][0]])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def git(*arguments: str) -> str:
-    """What a git command prints."""
+    """Run a git command and return what it prints."""
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
@@ -75,7 +91,7 @@ def name_of(model: str, seed: int) -> str:
 
 
 def run(model: str, seed: int) -> float:
-    """Run an experiment; the seconds that its training took, nan if there was no need to train.
+    """Run an experiment, and return the seconds of its training; nan if DVC had the model already.
 
     Raises:
         RuntimeError: it failed, or the working tree was changed meanwhile.
@@ -83,7 +99,7 @@ def run(model: str, seed: int) -> float:
     name = name_of(model, seed)
     settings = [*MODELS[model][0].split(), f"seed={seed}", "threads=1"]
     seconds = []
-    if not commit_of(name):  # else it was stopped between the experiment and its line
+    if not commit_of(name):  # it exists if the command was stopped before its line was written
         command = ["dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", name]
         for setting in settings:
             command += ["-S", setting]
@@ -99,7 +115,7 @@ def run(model: str, seed: int) -> float:
         shapes(commit_of(name)) != shapes("HEAD")
         or dvc.api.params_show("params.yaml", rev=commit_of(name)) != parameters
     ):
-        raise RuntimeError(f"{name} is of other code or parameters: was anything edited meanwhile?")
+        raise RuntimeError(f"{name} has other code or parameters: was anything edited meanwhile?")
     return float(seconds[-1]) if seconds else float("nan")
 
 
@@ -109,7 +125,7 @@ def commit_of(name: str) -> str:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, with scores to 4 digits and whole seconds."""
+    """Write a table as CSV, with scores to 4 decimals and whole seconds."""
     scores = {
         column: table[column].map("{:.4f}".format, na_action="ignore")
         for column in table.columns
@@ -121,7 +137,12 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """By model: settings, the number of seeds, mean and (sample) deviation of F1, least seconds."""
+    """Summarise each model's runs.
+
+    Returns:
+        a row a model: its settings, the number of seeds, mean and sample standard deviation of F1,
+        and the seconds of the quickest training
+    """
     groups = runs.groupby("model", sort=False)
     return pd.DataFrame(
         {
@@ -137,7 +158,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The README's table of an ablation."""
+    """Format an ablation as the README's table."""
     lines = ["| model | seeds | validation | test | training |", "|---|---|---|---|---|"]
     for row in table.to_dict("records"):
         scores = [
@@ -150,31 +171,51 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def replace_section(path: Path, name: str, content: str) -> None:
+    """Replace what is between the lines `<!-- name -->` and `<!-- /name -->` of a Markdown file.
+
+    Args:
+        path: of the file
+        name: of the section
+        content: whole lines
+
+    Raises:
+        InputError: the file does not hold the two lines once each, in this order.
+    """
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    if text.count(start) != 1 or rest.count(end) != 1:
+        raise InputError(
+            f"{path} must hold the lines {start.strip()} and {end.strip()} once each, in this "
+            "order: put them around what is to be replaced"
+        )
+    path.write_text(before + start + content + end + after, encoding="utf-8")
+
+
 def tabulate(runs: pd.DataFrame) -> None:
     """Write metrics/runs.csv, metrics/ablation.csv and the README's table."""
     write(runs, RUNS)
     PARTIAL.unlink(missing_ok=True)
     table = summarise(runs)
     write(table, ABLATION)
-    readme = Path("README.md")
-    text = readme.read_text(encoding="utf-8")
-    text = re.sub(r"(\| model \| seeds .*\n)(\|.*\n)*", lambda _: markdown(table), text)
-    readme.write_text(text, encoding="utf-8")
+    replace_section(Path("README.md"), "ablation", markdown(table))
 
 
 def main() -> None:
     """Run what has not run, and write the tables.
 
     Raises:
-        SystemExit: a run failed; or some of what shapes a result is not committed, so nobody could
-            tell what was run.
+        SystemExit: a run failed; or something that determines a result is not committed, so that
+            nobody could know what was run.
     """
     at_a_time = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
     if changed := git("status", "--porcelain", "--", "params.yaml", "dvc.yaml", *shapes("HEAD")):
         sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
     tables = [pd.read_csv(path) for path in (PARTIAL, RUNS) if path.exists()]
     done = pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True)
-    done = done.astype({"seed": int, "seconds": float})  # no rows, no types: none would be rounded
+    done = done.astype({"seed": int, "seconds": float})  # without rows a column has no type
     done = done[done["code"] == done["model"].map({model: code(model) for model in MODELS})]
     done = done.drop_duplicates(["model", "seed"], ignore_index=True)
     wanted = [(model, seed + 1) for seed in range(5) for model in MODELS if seed < MODELS[model][1]]
@@ -206,7 +247,7 @@ def main() -> None:
 
 
 def order(column: pd.Series) -> pd.Series:
-    """The models as they stand in MODELS, the seeds as they are."""
+    """The key to sort by: models by their place in MODELS, seeds by their number."""
     return column.map(list(MODELS).index) if column.name == "model" else column
 
 

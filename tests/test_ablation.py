@@ -2,11 +2,23 @@
 
 import json
 import statistics
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from benchmarks.ablation import ABLATION, COLUMNS, MODELS, RUNS, markdown, summarise
+from benchmarks.ablation import (
+    ABLATION,
+    COLUMNS,
+    MODELS,
+    RUNS,
+    markdown,
+    replace_section,
+    shapes,
+    summarise,
+)
+from tagger.files import InputError
 from tests.conftest import ROOT, Clone, commit_all
 
 
@@ -32,6 +44,60 @@ def test_means_and_deviations_are_those_of_the_runs() -> None:
     assert f"| {other} | 1 | 0.1000 | 0.0500 | 10 s |\n" in markdown(summarise(runs[3:4]))
 
 
+def test_a_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("a\n<!-- t -->\n| old |\n| rows |\n<!-- /t -->\n| b |\n", encoding="utf-8")
+    replace_section(file, "t", "| \\1 |\n")
+    expected = "a\n<!-- t -->\n| \\1 |\n<!-- /t -->\n| b |\n"
+    assert file.read_text(encoding="utf-8") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<!-- t -->\n",
+        "<!-- /t -->\n<!-- t -->\n",
+        "<!-- t -->\n<!-- t -->\n<!-- /t -->\n",
+        "<!-- t -->\n<!-- /t -->\n<!-- /t -->\n",
+        "<!-- other -->\n<!-- /other -->\n",
+    ],
+)
+def test_a_section_without_its_marks_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"README.md must hold the lines <!-- t --> and <!-- /t -->"
+    ):
+        replace_section(file, "t", "new\n")
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_folders_of_code_and_the_corpus_that_is_named_shape_a_model(
+    clone: Callable[..., Clone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = clone()
+    here.edit(
+        "dvc.yaml",
+        "      - data/inputs/corpora\n      - requirements.lock",
+        "      - data/inputs/corpora/${corpus}\n      - requirements.lock",
+    )
+    commit_all(here)
+    for change in ("tagger/model/crf.py", "evaluation/scoring.py", "evaluation/report.py"):
+        here.edit(change, "import", "import  ")
+        commit_all(here)
+    monkeypatch.chdir(here.path)
+    report, scoring, model, corpus = (shapes(f"HEAD~{n}") for n in range(4))
+    assert report == scoring, "the page does not shape F1"
+    assert {path for path in scoring if scoring[path] != model[path]} == {"evaluation/scoring.py"}
+    assert {path for path in model if model[path] != corpus[path]} == {"tagger/model"}
+    assert "data/inputs/corpora/sample" in corpus
+    here.edit("dvc.yaml", "- stages/train.py", "- stages/gone.py")
+    commit_all(here)
+    with pytest.raises(SystemExit, match=r"path 'stages/gone\.py' does not exist in 'HEAD'"):
+        shapes("HEAD")
+
+
 @pytest.fixture
 def small(clone_with_results: Clone) -> Clone:
     """A clone whose ablation is of two models, and whose author has a name."""
@@ -50,8 +116,8 @@ def ablate(clone: Clone) -> str:
 
 
 def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
-    told = ablate(small)
-    assert [f"{n} of 3" in told for n in (1, 2, 3)] == [True] * 3
+    output = ablate(small)
+    assert [f"{n} of 3" in output for n in (1, 2, 3)] == [True] * 3
     runs = pd.read_csv(small.path / RUNS)
     assert list(zip(runs["model"], runs["seed"], strict=True)) == [
         ("one", 1), ("one", 2), ("other", 1)
@@ -86,7 +152,7 @@ def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
     for name in (f"one-1-{codes[0]}", f"one-2-{codes[0]}", f"other-1-{codes[1]}"):
         small.run("git", "update-ref", f"refs/exps/00/00/{name}", old)
     refused = small.run("python", "-m", "benchmarks.ablation", status=1)
-    assert refused.count("is of other code or parameters") == 3
+    assert refused.count("has other code or parameters") == 3
     assert small.read(str(RUNS)) == before
 
 
