@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from evaluation.slices import COUNTS, Train, count
-from review.__main__ import align, cell
+from review.__main__ import align, cell, unexplained_results
 from review.compare import compare_split
 from review.revision import METRICS, SENTENCES, Revision, changed_parameters
 from tagger.files import InputError
@@ -57,7 +58,7 @@ def test_a_verdict_says_what_a_person_needs() -> None:
     )
 
 
-def test_better_here_and_worse_there_are_both_told() -> None:
+def test_better_here_and_worse_there_are_both_named() -> None:
     base, head = table({"PER": 0.25, "LOC": 0.1}, 1), table({"PER": 0.1, "LOC": 0.25}, 2)
     verdict = compare_split("test", [base], [head]).verdict
     assert verdict.startswith("no evidence of a difference (")
@@ -140,6 +141,58 @@ def test_parameters_are_shown_as_they_stand_and_compared_by_value(tmp_path: Path
     assert [cell(value) for value in changed["gone"]] == [r"a\|b", "\N{EN DASH}"]
 
 
+def lock_of(vectors: str, model: str, report: str) -> str:
+    """A dvc.lock with two stages and these hashes."""
+    return f"""
+stages:
+  train:
+    deps: [{{path: code.py, md5: a}}, {{path: data/inputs/vectors, md5: {vectors}}}]
+    outs: [{{path: data/model, md5: {model}}}]
+  evaluate:
+    deps: [{{path: data/model, md5: {model}}}]
+    outs: [{{path: data/report, md5: {report}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("", ()),
+        (lock_of("v1", "m1", "r1"), ()),
+        (lock_of("v2", "m1", "r1"), ()),
+        (
+            lock_of("v1", "m2", "r2"),
+            (": data/model, data/report.", "different kinds of machine", "`make fingerprint`"),
+        ),
+        (lock_of("v1", "m1", "r2"), (": data/report.", "kinds of machine", "`make verify`")),
+        (
+            lock_of("v2", "m2", "r1"),
+            (": data/model.", "from another data/inputs/vectors: from files"),
+        ),
+    ],
+)
+def test_results_that_differ_for_no_reason_in_git_are_explained(
+    tmp_path: Path, head: str, expected: tuple[str, ...]
+) -> None:
+    sides = []
+    for name, text in (("base", lock_of("v1", "m1", "r1")), ("head", head)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dvc.lock").write_text(text, encoding="utf-8")
+        sides.append(Revision(tmp_path / name, name, None))
+    notes = unexplained_results(*sides)
+    assert len(notes) == bool(expected)
+    for part in expected:
+        assert part in notes[0]
+
+
+def test_a_path_in_dvc_yaml_may_name_a_parameter(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("corpus: mine\n", encoding="utf-8")
+    stages = "stages:\n  a: {cmd: 'x ${other}', deps: ['in/${corpus}']}\n"
+    (tmp_path / "dvc.yaml").write_text(stages, encoding="utf-8")
+    found = Revision(tmp_path, "here", None).stages()
+    assert found == {"a": {"cmd": "x ${other}", "deps": ["in/mine"]}}
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
@@ -177,10 +230,10 @@ def test_a_broken_file_is_named(tmp_path: Path, file: str, content: bytes, messa
 
 def run_review(clone: Clone, *arguments: str, status: int = 0) -> tuple[str, str, str]:
     """What the command prints, and the Markdown and the page that it writes."""
-    told = clone.run("python", "-m", "review", *arguments, status=status)
+    printed = clone.run("python", "-m", "review", *arguments, status=status)
     written = [clone.path / ".review" / name for name in ("review.md", "review.html")]
     texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in written]
-    return told, texts[0], texts[1]
+    return printed, texts[0], texts[1]
 
 
 def words_of(clone: Clone) -> set[str]:
@@ -192,17 +245,34 @@ def words_of(clone: Clone) -> set[str]:
 
 def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None:
     clone = clone_with_results
-    told, text, page = run_review(clone, "--base", "HEAD")
+    printed, text, page = run_review(clone, "--base", "HEAD")
     assert "No sentence differs." in page
     assert "No parameter and no stage's code differs." in text
     assert text.count("no evidence of a difference (ΔF1 +0.00") == 2
-    assert "dvc.lock is current" in told
+    assert "dvc.lock is current" in printed
     assert clone.run("git", "status", "--short") == ""
+    assert "make fingerprint" not in text
+
+    lock = yaml.safe_load(clone.read("dvc.lock"))
+    (model,) = (
+        out["md5"] for out in lock["stages"]["train"]["outs"] if out["path"] == "data/model"
+    )
+    clone.edit("dvc.lock", model, f"0123{model[4:]}")
+    _, text, page = run_review(clone, "--base", "HEAD")
+    assert "dvc.lock is current" in text
+    assert (
+        "> No parameter, code, input or version in git differs, but these results do: data/model."
+        in text
+    )
+    for command in ("make fingerprint", "make verify"):
+        assert f"`{command}`" in text
+        assert f"`{command}`" in page
+    clone.run("git", "checkout", "-q", "dvc.lock")
 
     clone.run("git", "checkout", "-q", "-b", "wider")
     clone.run("dvc", "exp", "run", "-S", "hidden=48", "-S", "epochs=9")
     commit_all(clone)
-    told, text, page = run_review(clone)  # against main
+    printed, text, page = run_review(clone)  # against main
     assert "## the working tree against main (" in text
     for row in ("| hidden | 16 | 48 |", "| epochs | 4 | 9 |"):
         assert row in text
@@ -215,7 +285,7 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
     assert "**test: better (ΔF1 +" in text
     assert "Each side is one run." in text
     assert "<details>" in text
-    assert "<details>" not in told
+    assert "<details>" not in printed
     # Sentences are on the page, and only there.
     words = words_of(clone)
     assert not words & set(re.findall(r"\w+", text))
@@ -223,32 +293,33 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
     assert "default-src 'none'" in page
     for name in ("tagger/model/crf.py", "stages/evaluate.py"):
         (clone.path / name).write_text(clone.read(name) + "\n# edited\n")
-    told, text, _ = run_review(clone, "--check", status=1)
+    printed, text, _ = run_review(clone, "--check", status=1)
     assert (
-        "* `train`: tagger/model/crf.py\n* `evaluate`: stages/evaluate.py, tagger/crf.py\n" in text
+        "* `train`: tagger/model/crf.py\n* `evaluate`: stages/evaluate.py, tagger/model/crf.py\n"
+        in text
     )
-    assert "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate." in told
+    assert "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate." in printed
 
     # From git alone: a clone without cache; two revisions; runs of several seeds as experiments.
     clone.run("git", "checkout", "-q", ".")
     for seed in (2, 3):
         clone.run("dvc", "exp", "run", "--temp", "--name", f"wider-{seed}", "-S", f"seed={seed}")
-    told, text, page = run_review(
+    printed, text, page = run_review(
         clone, "--base", "wider", "wider-2", "--head", "wider-3", "wider-2", "--check"
     )
     assert "Means over 2 and 2 runs" in text
     assert "Each side is one run" not in text
     assert "The tags are those of the first run of each side" in page
-    told = clone.run("python", "-m", "review", "--base", "wider", "HEAD", status=1)
-    assert "stands twice on one side: name each run once" in told
-    # A hook of git's is told of the repository by variables; its clones must not heed them.
+    printed = clone.run("python", "-m", "review", "--base", "wider", "HEAD", status=1)
+    assert "stands twice on one side: name each run once" in printed
+    # Git hooks run with variables that name the repository; our clones must not obey them.
     before = clone.run("git", "rev-parse", "--abbrev-ref", "HEAD")
     here = Clone(clone.path, clone.env | {"GIT_DIR": str(clone.path / ".git")})
     run_review(here, "--base", "main", "--head", "HEAD~1")
     assert clone.run("git", "rev-parse", "--abbrev-ref", "HEAD") == before
     fresh = Clone(tmp_path / "fresh", clone.env | {"DVC_SITE_CACHE_DIR": str(tmp_path / "site")})
     clone.run("git", "clone", "-q", str(clone.path), str(fresh.path))
-    told, text, page = run_review(fresh, "--base", "main", "--check")
+    printed, text, page = run_review(fresh, "--base", "main", "--check")
     assert "the predictions of neither side are on this machine" in page
     assert "dvc.lock is current" in text
     assert "## the working tree against origin/main (" in text
@@ -256,7 +327,7 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
     assert "> wider has commits that main lacks (1): " in text
 
 
-def test_what_is_not_there_is_said_and_the_rest_is_told(
+def test_what_is_missing_is_named_and_the_rest_is_shown(
     clone_with_results: Clone, tmp_path: Path
 ) -> None:
     clone = clone_with_results
@@ -264,23 +335,23 @@ def test_what_is_not_there_is_said_and_the_rest_is_told(
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     clone.run("git", *identity, "commit", "-qm", "An older commit")
     commit_all(clone)
-    told, text, _ = run_review(clone, "--base", "HEAD~1")
+    printed, text, _ = run_review(clone, "--base", "HEAD~1")
     assert "No test of the differences: there is no metrics/sentences.csv in HEAD~1 (" in text
-    assert "dvc.lock is current" in told
+    assert "dvc.lock is current" in printed
 
-    told, _, _ = run_review(clone, "--base", "nope")
+    printed, _, _ = run_review(clone, "--base", "nope")
     run_review(clone, "--base", "nope", "--check", status=1)
-    assert "differs" not in told
+    assert "differs" not in printed
     f1 = json.loads(clone.read(METRICS))["test"]["f1"]
-    assert re.search(rf"^\| test +\| – +\| {f1} +\| – +\|$", told, re.MULTILINE)
-    assert "Nothing can be compared: there is no revision 'nope' here; name a branch" in told
-    assert "dvc.lock is current" in told
-    assert "Traceback" not in told
+    assert re.search(rf"^\| test +\| – +\| {f1} +\| – +\|$", printed, re.MULTILINE)
+    assert "Nothing can be compared: there is no revision 'nope' here; name a branch" in printed
+    assert "dvc.lock is current" in printed
+    assert "Traceback" not in printed
 
     Clone(tmp_path, clone.env).run(
         "git", "clone", "-q", "--depth", "1", f"file://{clone.path}", "shallow"
     )
     shallow = Clone(tmp_path / "shallow", clone.env)
-    told, text, _ = run_review(shallow, "--base", "HEAD~1")
-    assert "this clone is shallow: git fetch --unshallow" in told
+    printed, text, _ = run_review(shallow, "--base", "HEAD~1")
+    assert "this clone is shallow: git fetch --unshallow" in printed
     assert "test.f1" in text
