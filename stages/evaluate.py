@@ -1,6 +1,6 @@
 """Stage 5: tag validation and test once, score the result, and show its errors.
 
-Run as `python -m stages.evaluate data/corpus data/embeddings data/index data/model data/curve.csv
+Run as `python -m stages.evaluate data/corpus data/embeddings data/model data/curve.csv
 metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
 metrics/sentences.csv data/predictions data/report`.
 """
@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
+import datasets
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from pydantic import Field
 
@@ -21,18 +23,15 @@ from evaluation.scoring import count_confusions, score
 from evaluation.slices import SLICES, Score, Train, count, score_slices
 from stages.runner import run
 from tagger.corpus.conll import SPLITS
-from tagger.corpus.tags import spans, to_iob2, types_of
-from tagger.encoding.split import Split
-from tagger.encoding.vocabulary import TAGS, read_vectors
-from tagger.files import atomic_output, read_lines
-from tagger.model.lstm import workers
-from tagger.model.tagger import Tagger
+from tagger.corpus.tags import spans, tag_set, types_of
+from tagger.files import atomic_output
+from tagger.model.threads import configure_threads
+from tagger.predict import Predictor
 
 
 def evaluate(
     corpus: Path,
     embeddings: Path,
-    index: Path,
     model: Path,
     curve: Path,
     metrics: Path,
@@ -54,13 +53,13 @@ def evaluate(
     * report: index.html
     """
     torch.use_deterministic_algorithms(True)
-    executor = workers(threads)
-    tagger = Tagger.load(model, torch.from_numpy(read_vectors(embeddings)))
-    names = read_lines(index / TAGS)
-    types = types_of(names)
-    tokens = {name: read_tokens(corpus / f"{name}.parquet") for name in SPLITS}
-    splits = {name: Split.read(index / f"{name}.safetensors") for name in SPLITS}
-    gold = {name: split.sentences(split.tags, names) for name, split in splits.items()}
+    executor = configure_threads(threads)
+    predictor = Predictor.load(model, embeddings)
+    corpora = {name: read_split(corpus / f"{name}.parquet") for name in SPLITS}
+    tokens = {name: some[0] for name, some in corpora.items()}
+    gold = {name: some[2] for name, some in corpora.items()}
+    types = types_of(tag for some in gold["train"] for tag in some)
+    types = types_of(tag_set(types))
     train = Train.of(tokens["train"], gold["train"])
 
     scores: dict[str, Any] = {}
@@ -74,13 +73,11 @@ def evaluate(
         predictions.mkdir()
         report.mkdir()
         for name in ("validation", "test"):
-            split = splits[name]
-            found = tagger.tag(split, executor=executor)[0]
-            predicted = [to_iob2(some) for some in split.sentences(found, tagger.tags)]
+            documents = corpora[name][1]
+            predicted = predictor.predict(tokens[name], documents, executor)
             write_conll(predictions / f"{name}.conll", tokens[name], gold[name], predicted)
             pairs = count_confusions(gold[name], predicted, types)
             confusions.append(pd.DataFrame(pairs, columns=["gold", "predicted", "tokens"]))
-            documents = split.documents.tolist()
             counts.append(count(tokens[name], documents, gold[name], predicted, types, train))
             of_slices = score_slices(counts[-1])
             by_slice.append(pd.DataFrame(of_slices))
@@ -112,9 +109,15 @@ def evaluate(
         (report / "index.html").write_text(html, encoding="utf-8")
 
 
-def read_tokens(path: Path) -> list[list[str]]:
-    """The tokens of each sentence of a split of the corpus."""
-    return [list(tokens) for tokens in pd.read_parquet(path, columns=["tokens"])["tokens"]]
+def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]:
+    """The tokens, the document number and the gold tags of each sentence of a split."""
+    table = pd.read_parquet(path)
+    tags = datasets.Features.from_arrow_schema(pq.read_schema(path))["ner_tags"].feature.names
+    return (
+        [list(tokens) for tokens in table["tokens"]],
+        table["document"].to_list(),
+        [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
+    )
 
 
 def write_conll(path: Path, *columns: Sequence[Sequence[str]]) -> None:
