@@ -54,7 +54,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
 def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[str, Any]:
     """Evaluate a model on the sample, every output in a folder; the scores."""
     evaluate(
-        sample.corpus, sample.embeddings, sample.index, model, curve,
+        sample.corpus, sample.embeddings, model, curve,
         folder / "metrics.json", folder / "confusion.csv", folder / "intervals.csv",
         folder / "sentences.csv", folder / "predictions", folder / "report", threads=1,
     )  # fmt: skip

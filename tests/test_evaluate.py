@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,13 @@ import torch
 from seqeval.metrics import f1_score
 
 from tagger.corpus.tags import spans
+from tagger.encoding.encoder import Encoder
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import read_lines
 from tagger.model.tagger import Tagger
+from tagger.predict import Predictor
 from tests.conftest import Data, run_evaluate
+from tests.test_model import CLASSROOM
 from tests.test_scoring import conlleval, fractions
 
 CURVE = "epoch,train_loss,validation_loss,validation_f1\n1,0.5,0.4,0.6\n2,0.3,0.3,0.7\n"
@@ -26,14 +30,12 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(0)
     vectors = torch.from_numpy(read_vectors(sample.embeddings))
-    tags = read_lines(sample.index / "tags.txt")
-    tagger = Tagger(
-        vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1,
-        document=False, crf=False, hidden=8, layers=1, dropout=0.0, recurrent_dropout=0.0,
-    )  # fmt: skip
+    tags = tuple(read_lines(sample.index / "tags.txt"))
+    tagger = Tagger(vectors, replace(CLASSROOM, tags=tags))
     for parameter in tagger.parameters():
         parameter.data.mul_(4)
-    tagger.save(folder / "model")
+    encoder = Encoder.load(sample.index, sample.embeddings)
+    Predictor(encoder, tagger).save(folder / "model", sample.embeddings)
     (folder / "curve.csv").write_text(CURVE, encoding="utf-8")
     for name in ("one", "again"):
         run_evaluate(sample, folder / "model", folder / "curve.csv", folder / name)

@@ -15,9 +15,7 @@ from tagger.files import InputError
 from tests.conftest import ROOT
 
 GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-STAGE_OF: dict[str, Any] = {"corpus": download, "embeddings": embed} | {
-    key: train for key in GOOD if key not in ("corpus", "embeddings")
-}
+STAGE_OF: dict[str, Any] = {**dict.fromkeys(GOOD, train), "corpus": download, "embeddings": embed}
 
 
 def read(tmp_path: Path, key: str, text: str) -> Any:
