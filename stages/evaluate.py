@@ -148,7 +148,7 @@ def show(
     slices = [name for entity in entities if entity for name in train.slices_of(tokens, entity)]
     names = {*train.slices_of_sentence(tokens), *slices}
     labels = [label for name, label in SLICES.items() if name in names]
-    return describe(tokens, *sides) | {"slices": labels}
+    return describe(tokens, sides[0], {"predicted": sides[1]}) | {"slices": labels}
 
 
 if __name__ == "__main__":

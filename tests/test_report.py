@@ -38,7 +38,9 @@ def sentence(
     split: str = "test",
     slices: Sequence[str] = (),
 ) -> Sentence:
-    found = describe(text.split(" "), [Span(*s) for s in gold], [Span(*s) for s in predicted])
+    found = describe(
+        text.split(" "), [Span(*s) for s in gold], {"predicted": [Span(*s) for s in predicted]}
+    )
     return {**found, "split": split, "document": 7, "sentence": number, "slices": list(slices)}
 
 
@@ -124,7 +126,7 @@ def test_markup_in_a_type_is_escaped_wherever_it_is_shown() -> None:
 def test_a_description_points_at_its_own_entities() -> None:
     gold = [Span(0, 2, "PER"), Span(3, 4, "LOC"), Span(5, 6, "ORG")]
     predicted = [Span(0, 2, "PER"), Span(2, 4, "LOC"), Span(4, 5, "PER")]
-    found = describe(list("abcdef"), gold, predicted)
+    found = describe(list("abcdef"), gold, {"predicted": predicted})
     assert found["tokens"] == list("abcdef")
     assert found["gold"][0] == [0, 2, "PER"]
     assert [
@@ -141,14 +143,14 @@ def test_a_description_points_at_its_own_entities() -> None:
 def test_an_axis_holds_its_values_and_has_few_even_ticks(values: list[float]) -> None:
     axis = Axis.over(values, 0, 1000)
     places, texts = zip(*axis.ticks, strict=True)
-    assert all(0 <= axis.at(value) <= 1000 for value in values)
+    assert all(0 <= axis.position(value) <= 1000 for value in values)
     assert places[0] == 0
     assert places[-1] == 1000
     assert 2 <= len(set(texts)) == len(places) <= 8
     even = [1000 * i / (len(places) - 1) for i in range(len(places))]
     assert list(places) == pytest.approx(even, abs=0.1)
     # A tick's text is the value at its place
-    assert [axis.at(float(text)) for text in texts] == pytest.approx(even, abs=0.1)
+    assert [axis.position(float(text)) for text in texts] == pytest.approx(even, abs=0.1)
 
 
 def svgs(page: str) -> list[ElementTree.Element]:
