@@ -11,10 +11,10 @@ function draw(sentence) {
   const verdict = head < base ? "better" : "worse";
   const number = value => value.toLocaleString("en", {maximumFractionDigits: 2});
 
-  function makers(error) {  // who makes the error: one that the base alone makes is mended
+  function sides(error) {  // who makes the error
     const names = rows.slice(1).filter(row => row in error);
     const look = rows.length < 3 || names.length > 1 ? "" : names[0] === "base" ? "better" : "worse";
-    return make("span", {className: `side ${look}`, textContent: names.join(" and ")});
+    return make("span", {className: `side ${look}`, textContent: `in ${names.join(" and ")}`});
   }
 
   return make("li", {className: "card sentence"},
@@ -23,7 +23,7 @@ function draw(sentence) {
         `entities missed or made up: ${number(base)} → ${number(head)}`].map(
         textContent => make("span", {textContent})),
       make("strong", {className: verdict, textContent: verdict})),
-    drawTokens(sentence, rows, types), drawErrors(sentence, rows, makers));
+    drawTokens(sentence, rows, types), drawErrors(sentence, rows, sides));
 }
 
 document.getElementById("list").append(...sentences.map(draw));

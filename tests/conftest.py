@@ -17,6 +17,7 @@ from stages.download import download
 from stages.embed import embed
 from stages.evaluate import evaluate
 from stages.index import index
+from tests.browser import browser, open_page  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "data" / "inputs"
