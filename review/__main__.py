@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment
 
 from evaluation.report import describe, page_environment
-from review.compare import Comparison, compare_split, p_of, points, told
+from review.compare import Comparison, compare_split, p_of, points
 from review.lock import Lock, read_lock
 from review.revision import (
     SENTENCES,
@@ -188,11 +188,11 @@ def differing_sentences(
     return found
 
 
-def environment() -> Environment:
-    """The templates of the review, and the filters that write its numbers."""
-    found = page_environment(Path(__file__).parent)
-    found.filters |= {"points": points, "p_of": p_of, "told": told, "number": number, "cell": cell}
-    return found
+def load_templates() -> Environment:
+    """The templates beside this file, with the filters that they use."""
+    templates = page_environment(Path(__file__).parent)
+    templates.filters |= {"points": points, "p_of": p_of, "number": number, "cell": cell}
+    return templates
 
 
 def number(value: float | None) -> str:
@@ -239,7 +239,7 @@ def main() -> None:
         "--check", action="store_true", help="exit 1 if dvc.lock is stale, or BASE is not there"
     )
     arguments = parser.parse_args()
-    templates = environment()
+    templates = load_templates()
     try:
         root = find_root()
         found = review(root, arguments.base, arguments.head)
