@@ -44,17 +44,18 @@ def render(
     scores: Mapping[str, Any],
     intervals: pd.DataFrame,
     confusion: pd.DataFrame,
-    curve: pd.DataFrame,
+    curve: pd.DataFrame | None,
     sentences: Sequence[Mapping[str, Any]],
 ) -> str:
     """The page, the same bytes for the same input.
 
     Args:
         scores: those of metrics.json, by split
-        intervals: split, slice ("all", a type, or a slice as a person reads it), measure ("F1" or
-            "recall"), score, low, high and support, in the order to show
+        intervals: split, level ("all", "type" or "slice"), slice ("all", the type, or the label of
+            the slice), measure ("F1" or "recall"), score, low, high and support, in the order to
+            show
         confusion: split, gold, predicted, tokens: as in confusion.csv
-        curve: epoch, train_loss, validation_loss, validation_f1
+        curve: epoch, train_loss, validation_loss, validation_f1; None if it is not known
         sentences: those with an error, each as `describe` has it, with its split, document, number
             in the split ("sentence") and the slices that it or its entities with an error are in
     """
@@ -75,9 +76,7 @@ def render(
         scores=scores,
         groups=score_table(scores, intervals),
         kinds={kind: kind.replace(" ", "_") for kind in KINDS},
-        best=max(curve.to_dict("records"), key=lambda row: row["validation_f1"]),
-        loss=line_chart(curve, ["train_loss", "validation_loss"], from_zero=True),
-        f1=line_chart(curve, ["validation_f1"], from_zero=False),
+        training=None if curve is None else training_charts(curve),
         whiskers=whisker_chart(list(scores), intervals),
         matrices={name: matrix(confusion[confusion["split"] == name]) for name in scores},
         sentences=sentences,
@@ -85,8 +84,8 @@ def render(
             "split": list(scores),
             "kind": list(KINDS),
             "type": types,
-            "slice": [name for name in SLICES.values() if name in used]
-            + sorted(used.difference(SLICES.values())),
+            "slice": [some.label for some in SLICES.values() if some.label in used]
+            + sorted(used.difference(some.label for some in SLICES.values())),
         },
     )
 
@@ -100,22 +99,22 @@ def score_table(
     scores: Mapping[str, Any], intervals: pd.DataFrame
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of the table of scores, by group, each with a cell of scores for each split."""
-    keys = {label: key for key, label in SLICES.items()}
-    types = {type_ for of_split in scores.values() for type_ in of_split["types"]}
+    keys = {some.label: some.name for some in SLICES.values()}
     groups: dict[str, list[dict[str, Any]]] = {"all": [], "type": [], "slice": []}
-    for name in intervals["slice"].unique():
+    for group, some in intervals.groupby(["level", "slice"], sort=False):
+        level, name = map(str, group)
         row: dict[str, Any] = {"name": name, "cells": {}}
         for split, of_split in scores.items():
-            here = intervals[(intervals["slice"] == name) & (intervals["split"] == split)]
+            here = some[some["split"] == split]
             known = here.to_dict("records")[0] if len(here) else {}
-            if name == "all":
+            if level == "all":
                 parts = of_split
+            elif level == "type":
+                parts = of_split["types"].get(name, {})
             else:
-                parts = of_split["types"].get(name) or of_split.get("slices", {}).get(
-                    keys.get(name, name), {}
-                )
+                parts = of_split["slices"].get(keys[name], {})
             row["cells"][split] = {**parts, **known}
-        groups["all" if name == "all" else "type" if name in types else "slice"].append(row)
+        groups[level].append(row)
     return groups
 
 
@@ -169,15 +168,26 @@ def line_chart(curve: pd.DataFrame, columns: list[str], *, from_zero: bool) -> d
     return {"x": x, "y": y, "lines": lines}
 
 
+def training_charts(curve: pd.DataFrame) -> dict[str, Any]:
+    """The charts of loss and of F1 by epoch, and the row of the best epoch."""
+    return {
+        "loss": line_chart(curve, ["train_loss", "validation_loss"], from_zero=True),
+        "f1": line_chart(curve, ["validation_f1"], from_zero=False),
+        "best": max(curve.to_dict("records"), key=lambda row: row["validation_f1"]),
+    }
+
+
 def whisker_chart(splits: list[str], intervals: pd.DataFrame) -> dict[str, Any]:
     """A row for each slice and in it, for each split, a point with the whiskers of its interval."""
     x = Axis.over([*intervals["score"], *intervals["low"], *intervals["high"]], 8, WIDTH - 56)
     top = count(20, ROW)
     rows = []
-    for name, some in intervals.groupby("slice", sort=False):
+    for (level, name), some in intervals.groupby(["level", "slice"], sort=False):
         known = some.dropna(subset=["score", "low", "high"]).to_dict("records")
         measure = some["measure"].iloc[0]
-        rows.append({"name": name, "measure": measure, "y": next(top), "points": known})
+        rows.append(
+            {"level": level, "name": name, "measure": measure, "y": next(top), "points": known}
+        )
     return {"x": x, "rows": rows, "height": next(top) + 10, "splits": splits}
 
 

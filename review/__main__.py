@@ -17,7 +17,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from review.compare import Comparison, compare_split, p_of, points, told
+from review.compare import Comparison, compare_split, format_difference, p_of, points
 from review.lock import Lock, read_lock
 from review.revision import (
     SENTENCES,
@@ -99,10 +99,10 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.notes.append(f"No test of the differences: {error}.")
     for comparison in found.comparisons:
         found.sentences += show(comparison, base[0], head[0])
-        if comparison.apart:
+        if comparison.incomparable_slices:
             found.notes.append(
                 f"Not compared on {comparison.split}, since the two sides have other entities or "
-                f"sentences in them: {', '.join(comparison.apart)}. Is train another?"
+                f"sentences in them: {', '.join(comparison.incomparable_slices)}. Is train another?"
             )
     for side, several in zip((base, head), known, strict=True):
         for (some, table), (other, same) in combinations(zip(side, several, strict=True), 2):
@@ -187,7 +187,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {"points": points, "p_of": p_of, "told": told, "number": number, "cell": cell}
+    found.filters |= {
+        "points": points,
+        "p_of": p_of,
+        "format_difference": format_difference,
+        "number": number,
+        "cell": cell,
+    }
     return found
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("report")  # one browser, in one worker
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-UNSEEN, CAPITALS = SLICES["unseen_entities"], SLICES["sentences_in_capitals"]
+UNSEEN, CAPITALS = (SLICES[name].label for name in ("unseen_entities", "sentences_in_capitals"))
 NASTY = "<img/src=x/onerror=alert(1)>"  # a type of entity, as no tag's rules forbid
 Sentence = dict[str, Any]
 Open = Callable[..., Page]
@@ -71,12 +71,13 @@ def page_of(
         }
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
     }  # fmt: skip
+    names = [("all", "all"), *(("type", type_) for type_ in types), ("slice", UNSEEN)]
     rows = [
-        (split, name, "recall" if name == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
+        (split, *name, "recall" if name[1] == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
-        for name in ("all", *types, UNSEEN)
+        for name in names
     ]
-    columns = ["split", "slice", "measure", "score", "low", "high", "support"]
+    columns = ["split", "level", "slice", "measure", "score", "low", "high", "support"]
     confusion = [
         (split, *pair, 1000 + i)
         for split in scores
