@@ -21,7 +21,7 @@ from tagger.corpus.tags import Span
 
 PAGES = Path(__file__).parent / "pages"
 CHART_WIDTH = 420  # in SVG units: narrow, so that a chart's text can be read on a phone
-SLICE_NAMES = {label: name for name, label in SLICES.items()}  # in metrics.json, by label
+SLICE_NAMES = {some.label: some.name for some in SLICES.values()}  # in metrics.json, by label
 SCORE_HEIGHT = 50  # of a type or slice in the chart of scores, in SVG units
 
 
@@ -92,8 +92,8 @@ def render(
     Args:
         scores: what metrics.json holds, by split
         intervals: scores with their 95 % intervals, as in intervals.csv, in the order to show: the
-            columns split, slice ("all", a type or the label of a slice), measure ("F1" or
-            "recall"), score, low, high and support
+            columns split, level ("all", "type" or "slice"), slice ("all", the type, or the label of
+            the slice), measure ("F1" or "recall"), score, low, high and support
         confusion: numbers of tokens, as in confusion.csv: split, gold, predicted and tokens
         curve: the course of training, as in curve.csv: epoch, train_loss, validation_loss and
             validation_f1; None if it is not known, as for another program's predictions
@@ -138,19 +138,19 @@ def score_table(
     of the intervals.
     """
     groups: dict[str, list[dict[str, Any]]] = {"all": [], "type": [], "slice": []}
-    for name in intervals["slice"].unique():
-        group = "all" if name == "all" else "slice" if name in SLICE_NAMES else "type"
+    for key, of_name in intervals.groupby(["level", "slice"], sort=False):
+        level, name = map(str, key)
         row: dict[str, Any] = {"name": name, "cells": {}}
         for split, of_split in scores.items():
-            found = intervals[(intervals["slice"] == name) & (intervals["split"] == split)]
-            if group == "all":
+            found = of_name[of_name["split"] == split].to_dict("records")
+            if level == "all":
                 known = of_split
-            elif group == "type":
+            elif level == "type":
                 known = of_split["types"].get(name, {})
             else:
                 known = of_split["slices"].get(SLICE_NAMES[name], {})
-            row["cells"][split] = {**known, **(found.to_dict("records")[0] if len(found) else {})}
-        groups[group].append(row)
+            row["cells"][split] = {**known, **(found[0] if found else {})}
+        groups[level].append(row)
     return groups
 
 
@@ -226,17 +226,21 @@ def training_charts(curve: pd.DataFrame) -> dict[str, Any]:
 def whisker_chart(splits: list[str], intervals: pd.DataFrame) -> dict[str, Any]:
     """A chart of scores with their intervals: its axis, its height, and a row for each slice.
 
-    A row has the slice's name, its measure, its y, and a point for each split that has a score.
+    A row has the slice's level, its name, its measure, its y, and a point for each split that has a
+    score.
     """
     x = Axis.over([*intervals["score"], *intervals["low"], *intervals["high"]], 8, CHART_WIDTH - 56)
     rows = [
         {
+            "level": level,
             "name": name,
-            "measure": some["measure"].iloc[0],
+            "measure": of_name["measure"].iloc[0],
             "y": 20 + i * SCORE_HEIGHT,
-            "points": some.dropna(subset=["score", "low", "high"]).to_dict("records"),
+            "points": of_name.dropna(subset=["score", "low", "high"]).to_dict("records"),
         }
-        for i, (name, some) in enumerate(intervals.groupby("slice", sort=False))
+        for i, ((level, name), of_name) in enumerate(
+            intervals.groupby(["level", "slice"], sort=False)
+        )
     ]
     return {"x": x, "rows": rows, "height": 30 + len(rows) * SCORE_HEIGHT, "splits": splits}
 

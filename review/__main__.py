@@ -101,10 +101,10 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.notes.append(f"No test of the differences: {error}.")
     for comparison in found.comparisons:
         found.sentences += differing_sentences(comparison, base[0], head[0])
-        if comparison.apart:
+        if comparison.incomparable_slices:
             found.notes.append(
                 f"Not compared on {comparison.split}, since the two sides have other entities or "
-                f"sentences in them: {', '.join(comparison.apart)}. Is train another?"
+                f"sentences in them: {', '.join(comparison.incomparable_slices)}. Is train another?"
             )
     for side, several in zip((base, head), known, strict=True):
         for (some, table), (other, same) in combinations(zip(side, several, strict=True), 2):

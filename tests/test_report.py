@@ -21,7 +21,7 @@ from tests.browser import CONTRASTS, Open
 
 pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
 
-UNSEEN, CAPITALS = SLICES["unseen_entities"], SLICES["sentences_in_capitals"]
+UNSEEN, CAPITALS = (SLICES[name].label for name in ("unseen_entities", "sentences_in_capitals"))
 NASTY = "<img/src=x/onerror=alert(1)>"  # a type of entity, as no tag's rules forbid
 Sentence = dict[str, Any]
 
@@ -80,12 +80,13 @@ def page_of(
         }
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
     }  # fmt: skip
+    names = [("all", "all"), *(("type", type_) for type_ in types), ("slice", UNSEEN)]
     rows = [
-        (split, name, "recall" if name == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
+        (split, *name, "recall" if name[1] == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
-        for name in ("all", *types, UNSEEN)
+        for name in names
     ]
-    columns = ["split", "slice", "measure", "score", "low", "high", "support"]
+    columns = ["split", "level", "slice", "measure", "score", "low", "high", "support"]
     confusion = [
         (split, *pair, 1000 + i)
         for split in scores
@@ -209,6 +210,14 @@ def test_the_header_and_the_tables_hold_the_scores() -> None:
     assert "PER 0.9000 0.8000 0.8471 0.8923–0.9223" in text
     assert f"{UNSEEN} – 0.8000 0.8923–0.9223 – 50" in text
     assert "missed no prediction shares a token with it 100 100 spurious" in text
+
+
+def test_a_type_may_be_called_like_all_or_like_a_slice() -> None:
+    page = page_of(types=("all", UNSEEN))
+    rows = re.findall(r'<tr class="(\w+)">\s*<th scope="row">([^<]*)</th>', page)
+    assert rows == [("all", "all entities"), ("type", "all"), ("type", UNSEEN), ("slice", UNSEEN)]
+    names = [text.text for text in svgs(page)[0].iter("text") if text.get("class") == "name"]
+    assert names == ["all entities", "all", UNSEEN, UNSEEN]
 
 
 # In a browser
