@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.browser import browser, open_page  # noqa: F401
+
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "data" / "inputs"
 MIRROR = ROOT.parent / "shared" / "mirror"  # of the real corpus and vectors, where there is one

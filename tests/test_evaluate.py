@@ -42,10 +42,20 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+START = "-DOCSTART- O O"
+
+
+def blocks_of(path: Path) -> list[str]:
+    """What stands between the empty lines of a file of predictions."""
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n\n")
+    return text.split("\n\n")[:-1]
+
+
 def read_predictions(path: Path) -> list[list[list[str]]]:
     """The sentences of a file of predictions, each a list of [token, gold, predicted]."""
-    text = path.read_text(encoding="utf-8")
-    return [[line.split(" ") for line in block.splitlines()] for block in text.split("\n\n")[:-1]]
+    sentences = [block for block in blocks_of(path) if block != START]
+    return [[line.split(" ") for line in sentence.split("\n")] for sentence in sentences]
 
 
 def test_it_writes_the_same_bytes_again(evaluated: Path) -> None:
@@ -56,7 +66,17 @@ def test_it_writes_the_same_bytes_again(evaluated: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_predictions_are_the_corpus_with_tags_that_score_as_told(
+def test_predictions_tell_the_documents(sample: Data, evaluated: Path, split: str) -> None:
+    table = pd.read_parquet(sample.corpus / f"{split}.parquet")
+    is_start = [block == START for block in blocks_of(evaluated / f"one/predictions/{split}.conll")]
+    numbers = zip(itertools.accumulate(is_start), is_start, strict=True)
+    documents = [number - 1 for number, start in numbers if not start]
+    assert documents == table["document"].tolist()
+    assert max(documents) > 3
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_predictions_are_the_corpus_with_tags_that_score_as_the_metrics_say(
     sample: Data, evaluated: Path, split: str
 ) -> None:
     sentences = read_predictions(evaluated / "one/predictions" / f"{split}.conll")
@@ -126,7 +146,7 @@ def test_slices_and_errors_add_up(evaluated: Path, split: str) -> None:
     low, high = scores["f1_interval"].values()
     assert low < scores["f1"] < high
     table = pd.read_csv(evaluated / "one/intervals.csv").query("split == @split")
-    all_ = table.set_index("slice").loc["all"]
+    all_ = table.set_index("level").loc["all"]
     assert [all_["score"], all_["low"], all_["high"]] == pytest.approx(
         [scores["f1"], low, high], abs=1e-4
     )
