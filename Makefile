@@ -4,10 +4,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check verify fingerprint summary test lock
+.PHONY: review lock-check verify fingerprint summary test test-fast lock
 
 help:  ## say what the targets are
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
+
+say-where = echo && echo 'Open $(1)data/report/index.html in a browser to see every error.' && \
+	echo 'The scores are in $(1)metrics/metrics.json, tagged text in $(1)data/predictions/.'
 
 # In a copy of this tree, work in hand too, without git: so it leaves no trace here, and needs
 # neither history nor an identity.
@@ -17,11 +20,11 @@ sample: .venv/done  ## all five stages on the embedded sample corpus: no network
 	GIT_INDEX_FILE=.sample/index git checkout-index --all --prefix=.sample/
 	sed -i.bak -E 's/^(corpus|embeddings):.*/\1: sample/' .sample/params.yaml
 	cd .sample && ../.venv/bin/dvc config --local core.no_scm true && ../.venv/bin/dvc repro
-	@echo 'The scores are in .sample/metrics/metrics.json, tagged text in .sample/data/predictions/.'
+	@$(call say-where,.sample/)
 
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	.venv/bin/dvc repro
-	@echo 'The scores are in metrics/metrics.json, tagged text in data/predictions/.'
+	@$(call say-where)
 
 # Names of branches reach the shell as variables: what stands in them is no command.
 export BASE HEAD
@@ -50,11 +53,14 @@ bench-review: .venv/done  ## how often a review calls a difference by mistake, a
 bench-processors: .venv/done  ## after repro: how far F1 moves with other threads and instructions
 	$(call measure,processors)
 
-test: .venv/done  ## ruff, mypy and the whole test suite
+test:  ## ruff, mypy and the whole test suite
+test-fast:  ## the same without the tests that start DVC or a browser: under 45 seconds
+test-fast: chosen = -m "not slow"
+test test-fast: .venv/done
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadgroup
+	.venv/bin/pytest -n 2 --dist loadgroup $(chosen)
 
 lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and why
 	.venv/bin/python -m review.lock
@@ -76,7 +82,7 @@ WANTED = .venv/bin/python -c 'import sys, tomllib; \
 
 lock:  ## choose the newest versions that pyproject.toml allows, into requirements*.lock
 	$(PYTHON) -m venv --clear .venv
-	$(WANTED) project dependencies >.venv/wanted
+	($(WANTED) project dependencies && $(WANTED) dependency-groups pipeline) >.venv/wanted
 	.venv/bin/pip install --quiet -r .venv/wanted
 	$(FREEZE) >requirements.lock
 	$(WANTED) dependency-groups dev >.venv/wanted

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.process import ROOT, machine, run, run_stage
-from benchmarks.tag import prepare
+from benchmarks.tag import TaggingSpeed
 
 ROUNDS = 2
 
@@ -25,14 +25,14 @@ def main() -> None:
         sys.exit("usage: python -m benchmarks.peers PYTHON")
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
-    tag = prepare()
+    speed = TaggingSpeed()
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             output = run_stage(
                 "train", Path(folder), hidden=256, batch_size=32, epochs=1, threads=2
             )
         seconds = re.findall(r"([\d.]+) s of training", output.output)
-        ours.append((float(seconds[0]), tag(2)))
+        ours.append((float(seconds[0]), speed.measure(2)))
         flair = run([sys.argv[1], "benchmarks/flair_peer.py"], ROOT, {}).output
         figures = json.loads(flair.splitlines()[-1])
         theirs.append((figures["epoch"], figures["speed"]))

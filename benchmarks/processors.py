@@ -1,9 +1,10 @@
-"""How far F1 moves where other threads or another processor add numbers in another order.
+"""How far F1 moves where numbers are added in another order, as on other processors.
 
-Run as `python -m benchmarks.processors` after `dvc repro`. Beside what that gave, the default is
-trained and scored in a folder of its own with so many threads that they share sums, with all the
-instructions that the processor knows, and with as few as the libraries that compute have variables
-for. (On 1, 2 and 3 threads the bits are the same, which a test holds.)
+Run as `python -m benchmarks.processors` after `dvc repro`: `make bench-processors`. The first row
+is what that gave. For each other row, the default is trained and scored in a folder of its own:
+with what MKL computes for AVX2, which is not the same on Intel's and on AMD's processors; with all
+the instructions that the processor knows; with as few of them as PyTorch, MKL and oneDNN can be
+limited to; and with so many threads that they share sums (1, 2 and 3 threads give the same bits).
 """
 
 import json
@@ -11,10 +12,12 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from benchmarks.process import ROOT, machine, run_stage
-from tagger.model.tagger import WEIGHTS
+from benchmarks.process import ROOT, machine, run_stage, variables_of
+from tagger.predict import WEIGHTS
 
-SETTINGS: dict[str, tuple[int, dict[str, str] | None]] = {  # threads; variables, if not dvc.yaml's
+# For each row the number of threads, and the environment variables (None: those of dvc.yaml).
+SETTINGS: dict[str, tuple[int, dict[str, str] | None]] = {
+    "MKL_CBWR=AVX2": (2, variables_of("train") | {"MKL_CBWR": "AVX2"}),
     "all instructions": (2, {}),
     "SSE4": (
         2,
@@ -24,8 +27,8 @@ SETTINGS: dict[str, tuple[int, dict[str, str] | None]] = {  # threads; variables
 }
 
 
-def tell(name: str, folder: Path) -> None:
-    """Print the scores, and the hash of the weights, that a folder holds."""
+def print_row(name: str, folder: Path) -> None:
+    """Print the scores in a folder, and the first digits of the SHA-256 of its weights."""
     scores = json.loads((folder / "metrics/metrics.json").read_text(encoding="utf-8"))
     weights = sha256((folder / "data/model" / WEIGHTS).read_bytes()).hexdigest()[:8]
     validation, test = (scores[split]["f1"] for split in ("validation", "test"))
@@ -33,15 +36,15 @@ def tell(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Train and score with each setting, and print a table."""
     print(f"{machine()}\n")
     print(f"{'':22}{'validation':>12}{'test':>8}   weights")
-    tell("dvc repro", ROOT)
+    print_row("dvc repro", ROOT)
     for name, (threads, variables) in SETTINGS.items():
         with tempfile.TemporaryDirectory() as folder:
             for stage in ("train", "evaluate"):
                 run_stage(stage, Path(folder), variables, threads=threads)
-            tell(name, Path(folder))
+            print_row(name, Path(folder))
 
 
 if __name__ == "__main__":

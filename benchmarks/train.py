@@ -2,13 +2,12 @@
 
 Run as `python -m benchmarks.train` after `dvc repro index`, on an idle machine.
 
-The stage itself trains for two epochs, of which the second counts, with 256 a direction, the size
-that others report. The products are those of the
-LSTM, forwards and backwards, at the shapes of the same batches: once with the directions side by
-side, as the stage runs them, and once in turn, on threads that share each product, as PyTorch
-does; they too are of a process of their own (`python -m benchmarks.train SIZE`), with the
-instructions that the stage has. Rounds alternate, since machines are noisy, and the quickest
-counts.
+The stage itself trains for two epochs, of which the second counts, with a hidden size of 256, which
+others report. The products are those of the LSTM, forwards and backwards, at the shapes of the same
+batches: once with the directions side by side, as the stage runs them, and once in turn, on threads
+that share each product, as PyTorch does. They run in a process of their own (`python -m
+benchmarks.train SIZE`), with the stage's environment variables. Rounds alternate, since machines
+are noisy, and the quickest counts.
 """
 
 import json
@@ -26,8 +25,8 @@ from safetensors.torch import load_file
 
 from benchmarks.process import ROOT, machine, run, run_stage, variables_of
 from tagger.encoding.split import Split, batches
-from tagger.model.lstm import workers
-from tagger.model.tagger import WEIGHTS
+from tagger.model.threads import configure_threads, parallel_map
+from tagger.predict import WEIGHTS
 
 HIDDEN, BATCH_SIZE, ROUNDS = 256, 32, 3
 
@@ -59,10 +58,9 @@ def products(shapes: list[tuple[int, int]], size: int, executor: Executor | None
         x.T @ flat
         h.flatten(0, 1).T @ flat
 
-    every = map if executor is None else executor.map
     start = time.perf_counter()
     for shape in shapes:
-        list(every(direction, (shape, shape)))
+        parallel_map(executor, direction, (shape, shape))
     return time.perf_counter() - start
 
 
@@ -71,7 +69,7 @@ def time_products(size: int) -> None:
     split = Split.read(ROOT / "data/index/train.safetensors")
     cut = batches(split.lengths, BATCH_SIZE)
     shapes = [(int(split.lengths[some].max()), len(some)) for some in cut]
-    side_by_side = products(shapes, size, workers(2))
+    side_by_side = products(shapes, size, configure_threads(2))
     torch.set_num_threads(2)
     shared = products(shapes, size, None)
     print(

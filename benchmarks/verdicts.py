@@ -1,10 +1,11 @@
 """How often a review says "better" or "worse" where there is no difference, and where there is one.
 
-Run as `python -m benchmarks.verdicts`. Pairs of taggers are simulated on a test of conllpp's size:
-an entity is hard or easy, more so with those of its document; a run finds it if its own luck does
-not outweigh that. The two may differ by a known number of points of F1, and the training of each
-may be luckier or not, as seeds are. What is counted is the share of pairs that a review with its
-level of 5 % would call different.
+Run as `python -m benchmarks.verdicts`. Pairs of taggers are simulated on a test split of conllpp's
+size. Each entity has a difficulty, part of which it shares with the others of its document; a run
+finds it if ability less difficulty, plus random noise of that run, is above 0. The abilities of the
+two taggers are set so that their F1 differs by a known number of points, and may vary from run to
+run, as training does with its seed. Counted is the share of pairs that a review, with its
+significance level of 5 %, calls different.
 """
 
 from typing import NamedTuple
@@ -19,13 +20,14 @@ PAIRS = 1000
 RESAMPLES = 1000  # a tenth of a review's: there are many pairs
 DOCUMENTS, ENTITIES = 231, 25  # a document
 F1 = 0.92
-# In standard deviations of how hard entities are: a document's part, a run's luck with an entity,
-# and with all of them, which makes seeds differ by 0.2 points of F1, as conllpp's do.
+# Standard deviations, where that of the difficulty of an entity is 1: of what the entities of a
+# document share, of the noise of a run on an entity, and of the ability of runs of different seeds,
+# which makes them differ by 0.2 points of F1, as they do on conllpp.
 OF_DOCUMENT, OF_ENTITY, OF_SEED = 0.5, 0.25, 0.015
 
 
 class Case(NamedTuple):
-    """Runs on each side, whether their seeds are lucky or not, and points of F1 between them."""
+    """The number of runs on each side, whether seeds matter, and the true difference in points."""
 
     runs: int
     has_seeds: bool
@@ -40,7 +42,7 @@ CASES = [
 
 
 def rate(case: Case, pairs: int = PAIRS, documents: int = DOCUMENTS, seed: int = 0) -> float:
-    """The share of simulated pairs that come out better or worse."""
+    """The share of simulated pairs that a review would call better or worse."""
     random = np.random.default_rng(seed)
     spread = float(np.sqrt(1 + OF_DOCUMENT**2 + OF_ENTITY**2 + OF_SEED**2 * case.has_seeds))
     places = [spread * float(stats.norm.ppf(F1 + sign * case.points / 200)) for sign in (-1, 1)]

@@ -1,1 +1,1 @@
-"""Scores of predicted tags, their significance, and a report of the errors. Needs no torch."""
+"""Scores of predicted tags, tests of significance, and a report of the errors; without torch."""

@@ -1,4 +1,4 @@
-"""What is wrong with the entities that a tagger found, by kind, so that errors can be counted."""
+"""The errors that a tagger makes with entities, paired and sorted into kinds."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ KINDS = ("missed", "spurious", "wrong type", "wrong boundary", "wrong both")
 
 
 class Error(NamedTuple):
-    """A gold entity, a predicted one, or one of each that were meant for each other, not alike."""
+    """A gold entity, a predicted one, or a pair of both that overlap but differ."""
 
     kind: str
     gold: Span | None
@@ -18,13 +18,14 @@ class Error(NamedTuple):
 
 
 def find_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[Error]:
-    """The errors of a sentence, from left to right.
+    """Find the errors of a sentence, from left to right.
 
-    An entity that is in both, of the same tokens and type, is correct. Of the others, each gold one
-    is paired with at most one predicted one that shares a token with it: first where the boundaries
-    agree ("wrong type"), then where the type does ("wrong boundary"), then the rest ("wrong both");
-    among several the one that shares the most tokens, then the leftmost. A gold one that is left is
-    "missed", a predicted one "spurious". So every entity that is not correct is in one error.
+    An entity is correct if it is both gold and predicted, with the same tokens and type. Of the
+    others, each gold entity is paired with at most one predicted entity that shares a token with
+    it: first those with the same boundaries ("wrong type"), then those of the same type ("wrong
+    boundary"), then the rest ("wrong both"). If there are several candidates, the one that shares
+    the most tokens is taken, then the leftmost. A gold entity without a partner is "missed", a
+    predicted one "spurious". So every entity that is not correct is in exactly one error.
     """
     expected, found = set(gold), set(predicted)
     missed, spurious = expected - found, found - expected
@@ -53,7 +54,7 @@ def find_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[Error]:
 def count_errors(
     gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]
 ) -> dict[str, int]:
-    """How many errors of each kind (`wrong_type` and so on) predicted tags of sentences have."""
+    """Count the errors of each kind in all sentences, by kind with underscores (`wrong_type`)."""
     counts = Counter(
         error.kind
         for expected, found in zip(gold, predicted, strict=True)

@@ -1,42 +1,82 @@
-"""The report: one HTML file that a person opens after evaluation, and that needs nothing else.
+"""The report of an evaluation: one HTML file that shows scores, charts and the wrong sentences.
 
-page.html says how it looks; here is counted and measured what it shows. All text goes through
-Jinja's escaping, the sentences through its `tojson`: a token may be `</script>`.
+The file needs nothing else: no other file and no network. This module computes what it shows;
+evaluation/pages has its templates, style sheet and scripts, which other pages use too. Tokens and
+types of entities may hold any text, such as `</script>`: Jinja escapes them in HTML, and its filter
+`tojson` in the data that the scripts read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
 from math import floor, isnan, log10, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
-from evaluation.errors import KINDS, find_errors
+from evaluation.errors import KINDS, Error, find_errors
 from evaluation.slices import SLICES
 from tagger.corpus.tags import Span
 
-WIDTH = 420  # of a chart: narrow, so that its text can be read on a phone
-ROW = 50  # height of a slice in the chart of scores
+PAGES = Path(__file__).parent / "pages"
+CHART_WIDTH = 420  # in SVG units: narrow, so that a chart's text can be read on a phone
+SLICE_NAMES = {some.label: some.name for some in SLICES.values()}  # in metrics.json, by label
+SCORE_HEIGHT = 50  # of a type or slice in the chart of scores, in SVG units
+
+
+def page_environment(*folders: Path) -> Environment:
+    """Jinja for pages that hold their style sheet and their scripts.
+
+    Templates are looked for in `folders`, then in evaluation/pages, where `layout.html` is what all
+    pages have in common. Everything is escaped, except in templates named `*.md.jinja`. In a
+    template, `inline(name)` gives the text of a file of these folders as it is.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([*folders, PAGES]),
+        autoescape=select_autoescape(disabled_extensions=["md.jinja"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+    def inline(name: str) -> Markup:
+        assert environment.loader
+        return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704
+
+    environment.globals["inline"] = inline
+    return environment
 
 
 def describe(
-    tokens: Sequence[str], gold: Sequence[Span], predicted: Sequence[Span]
+    tokens: Sequence[str], gold: Sequence[Span], predicted: Mapping[str, Sequence[Span]]
 ) -> dict[str, Any]:
-    """A sentence as `render` wants it, but for its split, document, number and slices."""
+    """A sentence in the form that evaluation/pages/sentences.js draws.
+
+    Args:
+        tokens: those of the sentence
+        gold: its gold entities
+        predicted: the entities that each tagger found, under the name that the page gives to it
+
+    Returns:
+        tokens; the entities under `gold` and under each name of `predicted`; and errors, from left
+        to right. An error that several taggers make is there once. It has its kind and, under
+        `gold` and under the name of each tagger that makes it, the index of the entity there, or
+        None where there is none.
+    """
+    errors: dict[Error, dict[str, Any]] = {}
+    for name, entities in predicted.items():
+        for error in find_errors(gold, entities):
+            index = None if error.gold is None else gold.index(error.gold)
+            known = errors.setdefault(error, {"kind": error.kind, "gold": index})
+            known[name] = None if error.predicted is None else entities.index(error.predicted)
+    order = sorted(errors, key=lambda error: (error.gold or error.predicted, error.kind))
+    rows = {"gold": gold, **predicted}
     return {
         "tokens": list(tokens),
-        "gold": [list(span) for span in gold],
-        "predicted": [list(span) for span in predicted],
-        "errors": [
-            {
-                "kind": error.kind,
-                "gold": None if error.gold is None else gold.index(error.gold),
-                "predicted": None if error.predicted is None else predicted.index(error.predicted),
-            }
-            for error in find_errors(gold, predicted)
-        ],
+        **{name: [list(entity) for entity in entities] for name, entities in rows.items()},
+        "errors": [errors[error] for error in order],
     }
 
 
@@ -44,40 +84,34 @@ def render(
     scores: Mapping[str, Any],
     intervals: pd.DataFrame,
     confusion: pd.DataFrame,
-    curve: pd.DataFrame,
+    curve: pd.DataFrame | None,
     sentences: Sequence[Mapping[str, Any]],
 ) -> str:
-    """The page, the same bytes for the same input.
+    """The HTML of the report. The same input gives the same bytes.
 
     Args:
-        scores: those of metrics.json, by split
-        intervals: split, slice ("all", a type, or a slice as a person reads it), measure ("F1" or
-            "recall"), score, low, high and support, in the order to show
-        confusion: split, gold, predicted, tokens: as in confusion.csv
-        curve: epoch, train_loss, validation_loss, validation_f1
-        sentences: those with an error, each as `describe` has it, with its split, document, number
-            in the split ("sentence") and the slices that it or its entities with an error are in
+        scores: what metrics.json holds, by split
+        intervals: scores with their 95 % intervals, as in intervals.csv, in the order to show: the
+            columns split, level ("all", "type" or "slice"), slice ("all", the type, or the label of
+            the slice), measure ("F1" or "recall"), score, low, high and support
+        confusion: numbers of tokens, as in confusion.csv: split, gold, predicted and tokens
+        curve: the course of training, as in curve.csv: epoch, train_loss, validation_loss and
+            validation_f1; None if it is not known, as for another program's predictions
+        sentences: those with an error, each as `describe` returns it for one tagger, `predicted`,
+            with its split, its document, its number in the split (`sentence`), and the labels of
+            the slices that it or one of its wrong entities is in (`slices`)
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment()
     environment.filters |= {"fraction": fraction, "number": "{:,}".format}
-    spans = [span for s in sentences for row in ("gold", "predicted") for span in s[row]]
-    used = {name for s in sentences for name in s["slices"]}
+    entities = [entity for s in sentences for row in ("gold", "predicted") for entity in s[row]]
     types = [str(type_) for type_ in confusion["gold"].unique() if type_ != "O"]
-    types += sorted({span[2] for span in spans}.difference(types))
-    return environment.get_template("page.html").render(
+    types += sorted({type_ for _, _, type_ in entities}.difference(types))
+    slices = {label for s in sentences for label in s["slices"]}
+    return environment.get_template("report.html").render(
         scores=scores,
         groups=score_table(scores, intervals),
         kinds={kind: kind.replace(" ", "_") for kind in KINDS},
-        best=max(curve.to_dict("records"), key=lambda row: row["validation_f1"]),
-        loss=line_chart(curve, ["train_loss", "validation_loss"], from_zero=True),
-        f1=line_chart(curve, ["validation_f1"], from_zero=False),
+        training=None if curve is None else training_charts(curve),
         whiskers=whisker_chart(list(scores), intervals),
         matrices={name: matrix(confusion[confusion["split"] == name]) for name in scores},
         sentences=sentences,
@@ -85,42 +119,46 @@ def render(
             "split": list(scores),
             "kind": list(KINDS),
             "type": types,
-            "slice": [name for name in SLICES.values() if name in used]
-            + sorted(used.difference(SLICES.values())),
+            "slice": [label for label in SLICE_NAMES if label in slices],
         },
     )
 
 
 def fraction(value: float | None, digits: int = 4) -> str:
-    """A score to a fixed number of digits; a dash where there is none."""
+    """A score to a fixed number of digits, or a dash if there is none (None or NaN)."""
     return "–" if value is None or isnan(value) else f"{value:.{digits}f}"
 
 
 def score_table(
     scores: Mapping[str, Any], intervals: pd.DataFrame
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the table of scores, by group, each with a cell of scores for each split."""
-    keys = {label: key for key, label in SLICES.items()}
-    types = {type_ for of_split in scores.values() for type_ in of_split["types"]}
+    """The rows of the table of scores, in the groups "all", "type" and "slice".
+
+    A row has its name and, for each split, a cell: its scores in metrics.json joined with its row
+    of the intervals.
+    """
     groups: dict[str, list[dict[str, Any]]] = {"all": [], "type": [], "slice": []}
-    for name in intervals["slice"].unique():
+    for key, of_name in intervals.groupby(["level", "slice"], sort=False):
+        level, name = map(str, key)
         row: dict[str, Any] = {"name": name, "cells": {}}
         for split, of_split in scores.items():
-            here = intervals[(intervals["slice"] == name) & (intervals["split"] == split)]
-            known = here.to_dict("records")[0] if len(here) else {}
-            if name == "all":
-                parts = of_split
+            found = of_name[of_name["split"] == split].to_dict("records")
+            if level == "all":
+                known = of_split
+            elif level == "type":
+                known = of_split["types"].get(name, {})
             else:
-                parts = of_split["types"].get(name) or of_split.get("slices", {}).get(
-                    keys.get(name, name), {}
-                )
-            row["cells"][split] = {**parts, **known}
-        groups["all" if name == "all" else "type" if name in types else "slice"].append(row)
+                known = of_split["slices"].get(SLICE_NAMES[name], {})
+            row["cells"][split] = {**known, **(found[0] if found else {})}
+        groups[level].append(row)
     return groups
 
 
 class Axis(NamedTuple):
-    """Values, the places on the page that they are drawn at, and the distance between ticks."""
+    """An axis of a chart: it puts the values from low to high on the line from start to end.
+
+    start and end are coordinates in SVG units; step is the difference in value between two ticks.
+    """
 
     low: float
     high: float
@@ -132,57 +170,86 @@ class Axis(NamedTuple):
     def over(
         cls, values: Iterable[float], start: float, end: float, least_step: float = 1e-9
     ) -> "Axis":
-        """An axis over all the values, widened to whole steps, of which there are few."""
+        """An axis that holds all the values, except NaN.
+
+        It begins and ends at a multiple of its step, which is 1, 2 or 5 times a power of 10, at
+        least `least_step`, and such that there are few ticks.
+        """
         known = [value for value in values if not isnan(value)] or [0.0, 1.0]
         span = max(max(known) - min(known), 1e-3)
         power = 10.0 ** floor(log10(span / 5))
         step = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 5)
         step = max(step, least_step)
-        # Rounded first: 0.95 / 0.05 is a hair above 19, and would draw an empty step.
+        # Rounded first, since 0.95 / 0.05 is a little more than 19, and would add an empty step.
         low = floor(round(min(known) / step, 6)) * step
         high = max(-floor(round(-max(known) / step, 6)) * step, low + step)
         return cls(low, high, start, end, step)
 
-    def at(self, value: float) -> float:
-        """The place of a value."""
+    def position(self, value: float) -> float:
+        """The coordinate of a value, in SVG units."""
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """A place and a text each."""
+        """The coordinate and the text of each tick."""
         digits = max(0, -floor(log10(self.step) + 1e-9))
         number = round((self.high - self.low) / self.step)
         values = [self.low + i * self.step for i in range(number + 1)]
-        return [(self.at(value), f"{value:.{digits}f}") for value in values]
+        return [(self.position(value), f"{value:.{digits}f}") for value in values]
 
 
 def line_chart(curve: pd.DataFrame, columns: list[str], *, from_zero: bool) -> dict[str, Any]:
-    """Lines by epoch: the axes and, by column, the points of its line."""
+    """A chart of columns by epoch: its axes and, for each column, the points of its line."""
     values = [float(value) for column in columns for value in curve[column]]
-    x = Axis.over([0, float(curve["epoch"].max())], 44, WIDTH - 8, least_step=1)
+    x = Axis.over([0, float(curve["epoch"].max())], 44, CHART_WIDTH - 8, least_step=1)
     y = Axis.over([0.0, *values] if from_zero else values, 222, 14)
     lines = {
-        column: [(x.at(a), y.at(b)) for a, b in zip(curve["epoch"], curve[column], strict=True)]
+        column: [
+            (x.position(epoch), y.position(value))
+            for epoch, value in zip(curve["epoch"], curve[column], strict=True)
+        ]
         for column in columns
     }
     return {"x": x, "y": y, "lines": lines}
 
 
+def training_charts(curve: pd.DataFrame) -> dict[str, Any]:
+    """The charts of loss and of F1 by epoch, and the row of the best epoch."""
+    return {
+        "loss": line_chart(curve, ["train_loss", "validation_loss"], from_zero=True),
+        "f1": line_chart(curve, ["validation_f1"], from_zero=False),
+        "best": max(curve.to_dict("records"), key=lambda row: row["validation_f1"]),
+    }
+
+
 def whisker_chart(splits: list[str], intervals: pd.DataFrame) -> dict[str, Any]:
-    """A row for each slice and in it, for each split, a point with the whiskers of its interval."""
-    x = Axis.over([*intervals["score"], *intervals["low"], *intervals["high"]], 8, WIDTH - 56)
-    top = count(20, ROW)
-    rows = []
-    for name, some in intervals.groupby("slice", sort=False):
-        known = some.dropna(subset=["score", "low", "high"]).to_dict("records")
-        measure = some["measure"].iloc[0]
-        rows.append({"name": name, "measure": measure, "y": next(top), "points": known})
-    return {"x": x, "rows": rows, "height": next(top) + 10, "splits": splits}
+    """A chart of scores with their intervals: its axis, its height, and a row for each slice.
+
+    A row has the slice's level, its name, its measure, its y, and a point for each split that has a
+    score.
+    """
+    x = Axis.over([*intervals["score"], *intervals["low"], *intervals["high"]], 8, CHART_WIDTH - 56)
+    rows = [
+        {
+            "level": level,
+            "name": name,
+            "measure": of_name["measure"].iloc[0],
+            "y": 20 + i * SCORE_HEIGHT,
+            "points": of_name.dropna(subset=["score", "low", "high"]).to_dict("records"),
+        }
+        for i, ((level, name), of_name) in enumerate(
+            intervals.groupby(["level", "slice"], sort=False)
+        )
+    ]
+    return {"x": x, "rows": rows, "height": 30 + len(rows) * SCORE_HEIGHT, "splits": splits}
 
 
 def matrix(confusion: pd.DataFrame) -> dict[str, Any]:
-    """The confusion of types as cells, each with how deep its colour is."""
+    """The confusion matrix of a split: its types, the width of a column, and its cells.
+
+    A cell has its column x, its row y, and the opacity of its colour.
+    """
     types = list(confusion["gold"].unique())
     totals = confusion.groupby("gold")["tokens"].sum()
     cells = [
@@ -190,8 +257,8 @@ def matrix(confusion: pd.DataFrame) -> dict[str, Any]:
             **row,
             "x": types.index(row["predicted"]),
             "y": types.index(row["gold"]),
-            # The root, for few tokens are confused; and never so deep that a figure is hard to read
-            "depth": round(0.45 * sqrt(row["tokens"] / max(int(totals[row["gold"]]), 1)), 3),
+            # The square root makes the few confused tokens visible; 0.45 keeps the number legible.
+            "opacity": round(0.45 * sqrt(row["tokens"] / max(int(totals[row["gold"]]), 1)), 3),
         }
         for row in confusion.to_dict("records")
     ]

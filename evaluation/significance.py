@@ -1,7 +1,7 @@
-"""How far a score is to be trusted, and whether two differ by more than chance.
+"""Confidence intervals of F1, and tests of whether the F1 of two taggers differs.
 
-Documents are drawn, not sentences or entities: what a tagger does to one mention of a name it does
-to the next, so the sentences of a document are not independent of each other.
+Samples are drawn of documents, not of sentences or entities: a tagger mostly treats all mentions of
+a name in a document alike, so the sentences of a document are not independent of each other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,20 @@ import numpy as np
 from scipy import stats
 
 RESAMPLES = 10_000
-LEVEL = 0.05  # of a test; an interval holds 1 - LEVEL
-PORTION = 2**22  # draws at a time: a corpus without documents has a document a sentence
+LEVEL = 0.05  # the significance level of a test; intervals are of confidence 1 - LEVEL
+# The most numbers drawn at a time. In a corpus without document boundaries each sentence is a
+# document, and all samples at once would not fit in memory.
+PORTION = 2**22
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of counts [..., 3] (correct, predicted, gold), [...]; 0 where there is no entity at all.
+    """F1 of counts, 2 · correct / (predicted + gold): the harmonic mean of precision and recall.
 
-    2 · correct / (predicted + gold) is the harmonic mean of precision and recall.
+    Args:
+        counts: [..., 3]: correct, predicted, gold
+
+    Returns:
+        [...]; 0 where there is neither a predicted nor a gold entity
     """
     correct, predicted, gold = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     total = predicted + gold
@@ -27,11 +33,14 @@ def f1(counts: np.ndarray) -> np.ndarray:
 
 
 def bootstrap(counts: np.ndarray, seed: int = 0) -> np.ndarray:
-    """F1 in samples of as many documents, drawn with replacement (Efron 1979).
+    """F1 in each of RESAMPLES bootstrap samples of the documents (Efron 1979).
+
+    A sample has as many documents as there are, drawn with replacement.
 
     Args:
-        counts: by document, [..., documents, 3]; all are drawn alike, so they stay paired
-        seed: of the draws
+        counts: by document, [..., documents, 3]; whatever the leading dimensions stand for, all
+            are counted in the same samples, so that their differences are paired
+        seed: of the random numbers
 
     Returns:
         [RESAMPLES, ...]
@@ -45,24 +54,24 @@ def bootstrap(counts: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def _portions(documents: int) -> Iterator[int]:
-    """RESAMPLES in numbers whose draws fit in memory at a time."""
+    """Split RESAMPLES into numbers of samples that fit in memory at a time."""
     most = max(1, PORTION // documents)
     for start in range(0, RESAMPLES, most):
         yield min(most, RESAMPLES - start)
 
 
 def interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of samples [RESAMPLES, ...]: its two ends, [...]."""
+    """The two ends of the percentile interval of samples [RESAMPLES, ...], each [...]."""
     low, high = np.quantile(samples, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     return low, high
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two F1 scores: that of the head less that of the base.
+    """The F1 of a base, that of a head, and how sure their difference (head - base) is.
 
-    low and high are the ends of its interval; p is the probability of one as far from 0 if base
-    and head were alike.
+    low and high are the ends of the 95 % interval of the difference; p is the probability of a
+    difference at least as large, in either direction, if base and head were equally good.
     """
 
     base: float
@@ -73,32 +82,33 @@ class Difference:
 
     @property
     def delta(self) -> float:
-        """The difference itself."""
+        """The difference, head - base."""
         return self.head - self.base
 
 
 def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Difference]:
-    """Whether F1 differs, group by group.
+    """Test for each group of entities whether the F1 of two sides differs.
 
-    One run on each side: approximate randomisation (Noreen 1989; Yeh, COLING 2000), which swaps
-    base and head in random documents, gives p; the bootstrap over documents the interval. That is
-    about these two runs: another seed of either might have come out otherwise.
+    With one run on each side, p is that of approximate randomization (Noreen 1989; Yeh, COLING
+    2000) and the interval that of the bootstrap over documents. Both are about these two runs:
+    training again with another seed may turn the difference around.
 
-    Several on each: the difference of the means over runs, against the variance between the runs
-    of each side plus that of the bootstrap over documents, less what is in both; p and interval
-    are Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946). That is
-    about how the two are trained, whatever the seed.
+    With several runs (seeds) on each side, the difference of the mean scores is compared with its
+    variance: that between the runs of each side, plus that of the bootstrap over documents, less
+    the part that is in both. p and interval are those of Student's t, with the degrees of freedom
+    of Welch (1947) and Satterthwaite (1946). They are about the two ways of training, whatever the
+    seed.
 
     Args:
-        base: counts of each run, [runs, groups, documents, 3]
-        head: the same of other runs, on the same documents
-        seed: of the draws
+        base: counts by document of each run, [runs, groups, documents, 3]
+        head: the same of the other side, on the same documents
+        seed: of the random numbers
 
     Returns:
-        a difference a group
+        the difference for each group
 
     Raises:
-        ValueError: there is one run on one side, and several are on the other.
+        ValueError: one side has one run, and the other has several.
     """
     if (len(base) == 1) != (len(head) == 1):
         raise ValueError(f"{len(base)} and {len(head)} runs: there must be one on each side, or "
@@ -110,23 +120,23 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     documents = base.shape[2]
     sampled = bootstrap(np.concatenate(sides), seed)  # the same documents for all runs
     samples = sampled[:, len(base) :].mean(axis=1) - sampled[:, : len(base)].mean(axis=1)
-    if documents == 1:  # tells nothing of others
+    if documents == 1:  # from which nothing can be said of others
         low, high, p = (np.full_like(deltas, value) for value in (-1, 1, 1))
     elif len(base) == 1:
         low, high = interval(samples)
-        p = randomise(base[0], head[0], seed)
+        p = approximate_randomization(base[0], head[0], seed)
     else:
         of_documents = samples.var(axis=0, ddof=1)
         for runs in (sampled[:, : len(base)], sampled[:, len(base) :]):
-            # That a run does better than its side on some documents is in the variance between
-            # runs already: an analysis of variance of runs x documents, and their interaction.
-            apart = runs - runs.mean(axis=1, keepdims=True)
-            of_documents -= apart.var(axis=0, ddof=1).mean(axis=0) / (runs.shape[1] - 1)
+            # The interaction of runs and documents (a run does better than the others of its side
+            # on some documents) is in the variance between runs already.
+            interaction = runs - runs.mean(axis=1, keepdims=True)
+            of_documents -= interaction.var(axis=0, ddof=1).mean(axis=0) / (runs.shape[1] - 1)
         parts = [(np.maximum(of_documents, 0), documents - 1)]
         parts += [(s.var(axis=0, ddof=1) / len(s), len(s) - 1) for s in scores]
         variance = np.sum([part for part, _ in parts], axis=0)
         squares = np.sum([part**2 / freedom for part, freedom in parts], axis=0)
-        is_sure = variance < 1e-20  # but for rounding nothing varies: the same predictions
+        is_sure = variance < 1e-20  # only rounding varies: all predictions are the same
         freedom = np.where(is_sure, 1, variance**2 / np.where(is_sure, 1, squares))
         error = np.sqrt(variance)
         t = np.divide(deltas, error, out=np.zeros_like(deltas), where=~is_sure)
@@ -137,21 +147,25 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
     return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def randomise(base: np.ndarray, head: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The p of approximate randomisation: base and head swapped in each document by a coin.
+def approximate_randomization(base: np.ndarray, head: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The p value of a paired test that swaps base and head in documents drawn at random.
+
+    If base and head are equally good, the swap (each document's with probability 1/2) changes
+    nothing but by chance (Noreen 1989). p is the share of swaps after which F1 differs at least as
+    much as it does; the observed difference counts as one of them.
 
     Args:
-        base: counts, [groups, documents, 3]
-        head: the same
-        seed: of the coins
+        base: counts by document, [groups, documents, 3]
+        head: the same of the other side
+        seed: of the random numbers
 
     Returns:
-        the share of swaps after which F1 differs as much, the observed one among them, [groups]
+        p, [groups]
     """
     groups, documents, _ = base.shape
     moved = np.moveaxis(head - base, 1, 0).reshape(documents, -1).astype(np.float64)
     totals = base.sum(axis=1), head.sum(axis=1)  # [groups, 3]
-    # Counts are whole numbers, so what is equal by right may differ by rounding alone.
+    # Differences that are equal in exact arithmetic may differ by rounding.
     observed = np.abs(f1(totals[1]) - f1(totals[0])) - 1e-12
     random = np.random.default_rng(seed)
     as_far = np.zeros(groups)
@@ -163,11 +177,12 @@ def randomise(base: np.ndarray, head: np.ndarray, seed: int = 0) -> np.ndarray:
     return (as_far + 1) / (RESAMPLES + 1)
 
 
-def correct(p: Sequence[float]) -> list[float]:
-    """Each p of several tests such that any is below LEVEL by chance no oftener than one alone.
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjust the p values of several tests for their number (Holm 1979).
 
-    Holm (1979): the smallest is multiplied by the number of tests, the next by one less, and so on;
-    none comes out smaller than one before it.
+    The smallest is multiplied by the number of tests, the next by one less, and so on; none comes
+    out smaller than one before it. So the probability that any of the adjusted values is below
+    LEVEL by chance is at most LEVEL.
     """
     adjusted = [0.0] * len(p)
     largest = 0.0

@@ -1,11 +1,13 @@
-"""Which entities each sentence has, found and missed: the counts that every score is made of.
+"""Which entities each sentence has, which were found and which missed, by type and by slice.
 
-A table of them, metrics/sentences.csv, holds no word of the corpus, and yet all that is needed to
-compare two taggers sentence by sentence, by type of entity and by slice.
+A slice is a part of the entities, such as those that do not occur in train, that is scored by
+itself. The counts by sentence, metrics/sentences.csv, hold no word of the corpus, and yet all that
+is needed to score a tagger and to compare two taggers sentence by sentence.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,132 +16,229 @@ from evaluation.significance import bootstrap, f1, interval
 from tagger.corpus.tags import Span, spans
 from tagger.encoding.document import is_in_capitals
 
-SLICES = {  # in metrics.json and sentences.csv, and as a person reads it
-    "seen_entities": "entities seen in train",
-    "unseen_entities": "entities unseen in train",
-    "new_sentences": "sentences that train has not",
-    "sentences_in_capitals": "sentences in capitals",
-    "length_1": "entities of 1 token",
-    "length_2": "entities of 2 tokens",
-    "length_3_or_more": "entities of 3 tokens or more",
-}
-OF_ENTITIES = [name for name in SLICES if "sentences" not in name]
-OF_SENTENCES = [name for name in SLICES if "sentences" in name]
-# A tagger cannot choose what it finds by what train has: only what it misses is told apart.
-BY_RECALL = ("seen_entities", "unseen_entities")
 COUNTS = ("correct", "predicted", "gold")
 
 Tags = Sequence[str]
 
 
 class Train(NamedTuple):
-    """What train has: its entities, each as its tokens and its type, and its sentences."""
+    """What occurs in train: entities, each as its tokens and its type, and sentences as tokens."""
 
     entities: frozenset[tuple[tuple[str, ...], str]]
     sentences: frozenset[tuple[str, ...]]
 
     @classmethod
     def of(cls, sentences: Iterable[Sequence[str]], tags: Iterable[Tags]) -> "Train":
-        """Of sentences' tokens, and their tags."""
+        """Collect them from the tokens and the tags of each sentence."""
         entities: set[tuple[tuple[str, ...], str]] = set()
         distinct: set[tuple[str, ...]] = set()
-        for tokens, some in zip(sentences, tags, strict=True):
+        for tokens, of_tokens in zip(sentences, tags, strict=True):
             distinct.add(tuple(tokens))
-            entities.update((tuple(tokens[s.start : s.end]), s.type) for s in spans(some))
+            entities.update((tuple(tokens[s.start : s.end]), s.type) for s in spans(of_tokens))
         return cls(frozenset(entities), frozenset(distinct))
 
-    def slices_of(self, tokens: Sequence[str], entity: Span) -> tuple[str, str]:
-        """The slices of an entity: whether train has it, as these tokens and type; its length."""
-        length = entity.end - entity.start
-        is_seen = (tuple(tokens[entity.start : entity.end]), entity.type) in self.entities
-        return (
-            "seen_entities" if is_seen else "unseen_entities",
-            f"length_{length}" if length < 3 else "length_3_or_more",
-        )
 
-    def slices_of_sentence(self, tokens: Sequence[str]) -> list[str]:
-        """The slices of a sentence: whether train lacks it, and whether it is in capitals."""
-        truths = (tuple(tokens) not in self.sentences, is_in_capitals(tokens))
-        return [name for name, truth in zip(OF_SENTENCES, truths, strict=True) if truth]
+@dataclass(frozen=True)
+class Slice:
+    """A part of the entities that is scored by itself.
+
+    name: as metrics.json and the columns of sentences.csv have it
+    label: as a person reads it
+    level: what is in the slice or not: each entity, or each sentence with all of its entities
+    measure: its score. Where it is recall, precision would mean nothing: a tagger does not choose
+        what it predicts by whether train has it, so what it predicts wrongly belongs to no slice.
+    contains: whether an entity or a sentence is in the slice, called with its tokens, its type
+        (empty for a sentence) and train
+    needs_train: whether `contains` asks for what is in train
+    """
+
+    name: str
+    label: str
+    level: Literal["entity", "sentence"]
+    measure: Literal["F1", "recall"]
+    contains: Callable[[tuple[str, ...], str, Train], bool]
+    needs_train: bool = False
 
 
-def count(
+SLICES = {
+    some.name: some
+    for some in (
+        Slice(
+            "seen_entities", "entities seen in train", "entity", "recall",
+            lambda tokens, type_, train: (tokens, type_) in train.entities, needs_train=True,
+        ),
+        Slice(
+            "unseen_entities", "entities unseen in train", "entity", "recall",
+            lambda tokens, type_, train: (tokens, type_) not in train.entities, needs_train=True,
+        ),
+        Slice(
+            "new_sentences", "sentences that are not in train", "sentence", "F1",
+            lambda tokens, type_, train: tokens not in train.sentences, needs_train=True,
+        ),
+        Slice(
+            "sentences_in_capitals", "sentences in capitals", "sentence", "F1",
+            lambda tokens, type_, train: is_in_capitals(tokens),
+        ),
+        Slice(
+            "length_1", "entities of 1 token", "entity", "F1",
+            lambda tokens, type_, train: len(tokens) == 1,
+        ),
+        Slice(
+            "length_2", "entities of 2 tokens", "entity", "F1",
+            lambda tokens, type_, train: len(tokens) == 2,
+        ),
+        Slice(
+            "length_3_or_more", "entities of 3 tokens or more", "entity", "F1",
+            lambda tokens, type_, train: len(tokens) >= 3,
+        ),
+    )
+}  # fmt: skip
+
+
+def slices_of_sentence(tokens: Sequence[str], train: Train | None) -> list[str]:
+    """The names of the slices of sentences that a sentence is in.
+
+    Without train, here and below, the slices that need it are left out.
+    """
+    return _slices_with("sentence", tuple(tokens), "", train)
+
+
+def slices_of_entity(tokens: Sequence[str], entity: Span, train: Train | None) -> list[str]:
+    """The names of the slices of entities that an entity of a sentence is in."""
+    own = tuple(tokens[entity.start : entity.end])
+    return _slices_with("entity", own, entity.type, train)
+
+
+def _slices_with(level: str, tokens: tuple[str, ...], type_: str, train: Train | None) -> list[str]:
+    known = train or Train(frozenset(), frozenset())
+    return [
+        name
+        for name in _names(level, train)
+        if SLICES[name].contains(tokens, type_, known)
+    ]  # fmt: skip
+
+
+def _names(level: str, train: Train | None) -> list[str]:
+    """The slices of a level that can be told."""
+    return [
+        some.name
+        for some in SLICES.values()
+        if some.level == level and not (some.needs_train and train is None)
+    ]
+
+
+def count_entities(
     sentences: Iterable[Sequence[str]],
     documents: Iterable[int],
     gold: Iterable[Tags],
     predicted: Iterable[Tags],
     types: Sequence[str],
-    train: Train,
+    train: Train | None,
 ) -> pd.DataFrame:
-    """What the tags of some sentences have in common, a row a sentence.
+    """Count the entities of each sentence, by type and by slice.
+
+    Args:
+        sentences: the tokens of each
+        documents: the number of the document that each sentence is in
+        gold: the gold tags of each sentence
+        predicted: its predicted tags
+        types: all types that occur in the tags, in the order of the columns
+        train: what occurs in train, or None if it is not known
 
     Returns:
-        document and sentence (its number, from 0); for each slice of sentences 1 or 0; and for each
-        type and each slice of entities, as `name.correct`, `name.predicted` and `name.gold`, the
-        number of entities that both tags mark, of those predicted, and of the gold ones
+        a row a sentence. Columns: document; sentence, its number from 0; for each slice of
+        sentences its name, 1 if the sentence is in it and 0 otherwise; then `type.TYPE.COUNT` for
+        each type and `SLICE.COUNT` for each slice of entities, where COUNT is `correct` (entities
+        that gold and predicted tags mark alike), `predicted` or `gold`. A type may be called
+        anything: its columns alone begin with `type.`, and what follows the last dot is the count.
     """
-    groups = [*(f"type.{type_}" for type_ in types), *OF_ENTITIES]
+    of_sentences, of_entities = _names("sentence", train), _names("entity", train)
+    groups = [*(f"type.{type_}" for type_ in types), *of_entities]
     columns = [f"{group}.{what}" for group in groups for what in COUNTS]
     rows = []
     for number, (tokens, document, expected, found) in enumerate(
         zip(sentences, documents, gold, predicted, strict=True)
     ):
-        inside = train.slices_of_sentence(tokens)
+        inside = slices_of_sentence(tokens, train)
         row = dict.fromkeys(columns, 0)
         entities = {"gold": set(spans(expected)), "predicted": set(spans(found))}
         entities["correct"] = entities["gold"] & entities["predicted"]
         for what, some in entities.items():
             for entity in some:
-                for group in (*train.slices_of(tokens, entity), f"type.{entity.type}"):
+                for group in (*slices_of_entity(tokens, entity, train), f"type.{entity.type}"):
                     row[f"{group}.{what}"] += 1
-        flags = {name: int(name in inside) for name in OF_SENTENCES}
+        flags = {name: int(name in inside) for name in of_sentences}
         rows.append({"document": document, "sentence": number, **flags, **row})
-    return pd.DataFrame(rows, columns=["document", "sentence", *OF_SENTENCES, *columns])
+    return pd.DataFrame(rows, columns=["document", "sentence", *of_sentences, *columns])
 
 
 def types_in(table: pd.DataFrame) -> list[str]:
-    """The types that a table of counts tells apart."""
+    """The types of entities that a table of `count_entities` has columns for."""
     found = [c for c in table.columns if c.startswith("type.") and c.endswith(".gold")]
     return [column.removeprefix("type.").removesuffix(".gold") for column in found]
 
 
-def by_document(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """For all entities ("all"), each type and each slice of the table, the counts in each document.
+class Group(NamedTuple):
+    """Entities that have a score: all of them, those of a type, or those of a slice.
+
+    The level keeps them apart, since a type may be called `all`, or like a slice.
+    """
+
+    level: Literal["all", "type", "slice"]
+    name: str
+
+
+ALL = Group("all", "all")
+
+
+def by_document(table: pd.DataFrame) -> dict[Group, np.ndarray]:
+    """Sum a table of `count_entities` over the sentences of each document.
 
     Returns:
-        by name [documents, 3] int64: correct, predicted, gold. Where recall is the score of a
-        slice, gold stands for predicted too, so that `f1` is recall.
+        for ALL, each type and each slice that the table has, in this order: [documents, 3] int64:
+        correct, predicted, gold. For a slice whose measure is recall `predicted` is `gold` again,
+        so that `f1` of the counts is the recall.
     """
     _, number = np.unique(table["document"], return_inverse=True)
 
-    def total(groups: Sequence[str], within: str | None = None) -> np.ndarray:
-        counts = sum(table[[f"{g}.{what}" for what in COUNTS]].to_numpy(np.int64) for g in groups)
-        assert isinstance(counts, np.ndarray)
+    def total(prefixes: Sequence[str], within: str | None = None) -> np.ndarray:
+        counts = np.zeros((len(table), 3), np.int64)
+        for prefix in prefixes:
+            counts += table[[f"{prefix}.{what}" for what in COUNTS]].to_numpy(np.int64)
         if within:
-            counts = counts * table[[within]].to_numpy(np.int64)
+            counts *= table[[within]].to_numpy(np.int64)
         result = np.zeros((number.max() + 1, 3), np.int64)
         np.add.at(result, number, counts)
-        if groups[0] in BY_RECALL:
-            result[:, 1] = result[:, 2]
         return result
 
-    types = [f"type.{type_}" for type_ in types_in(table)]
-    found = {"all": total(types)}
-    found |= {type_.removeprefix("type."): total([type_]) for type_ in types}
-    for name in SLICES:
-        if f"{name}.gold" in table:
-            found[name] = total([name])
-        elif name in table:
-            found[name] = total(types, name)
+    types = types_in(table)
+    prefixes = [f"type.{type_}" for type_ in types]
+    found = {ALL: total(prefixes)}
+    found |= {Group("type", type_): total([f"type.{type_}"]) for type_ in types}
+    for some in SLICES.values():
+        if some.level == "entity" and f"{some.name}.gold" in table:
+            counts = total([some.name])
+        elif some.level == "sentence" and some.name in table:
+            counts = total(prefixes, within=some.name)
+        else:
+            continue
+        if some.measure == "recall":
+            counts[:, 1] = counts[:, 2]
+        found[Group("slice", some.name)] = counts
     return found
 
 
 class Score(NamedTuple):
-    """The F1 or the recall (`measure`) of all entities, a type or a slice, as a person names it.
+    """The score of a group of entities, with its 95 % interval: a row of metrics/intervals.csv.
 
-    low and high are the ends of its 95 % interval; support is the number of gold entities.
+    level: "all", "type" or "slice", as in `Group`
+    slice: "all", the type, or the label of the slice
+    measure: "F1" or "recall"
+    score, low, high: the score and the ends of its interval, as fractions
+    support: the number of gold entities
     """
 
+    level: str
     slice: str
     measure: str
     score: float
@@ -149,9 +248,10 @@ class Score(NamedTuple):
 
 
 def score_slices(table: pd.DataFrame) -> list[Score]:
-    """The scores of a table of counts: of all entities, each type and each slice.
+    """Score all entities, each type and each slice of a table of `count_entities`.
 
-    Intervals are by the bootstrap over documents; a single one tells nothing of others.
+    The intervals are those of a bootstrap over documents. From a single document nothing can be
+    said of others, so its intervals are 0 to 1.
     """
     groups = by_document(table)
     counts = np.stack(list(groups.values()))  # [groups, documents, 3]
@@ -160,7 +260,9 @@ def score_slices(table: pd.DataFrame) -> list[Score]:
         low, high = np.zeros_like(low), np.ones_like(high)
     totals = counts.sum(axis=1)
     columns = (f1(totals).tolist(), low.tolist(), high.tolist(), totals[:, 2].tolist())
-    return [
-        Score(SLICES.get(name, name), "recall" if name in BY_RECALL else "F1", *row)
-        for name, *row in zip(groups, *columns, strict=True)
-    ]
+    rows = []
+    for (level, name), *row in zip(groups, *columns, strict=True):
+        is_slice = level == "slice"
+        label = SLICES[name].label if is_slice else name
+        rows.append(Score(level, label, SLICES[name].measure if is_slice else "F1", *row))
+    return rows

@@ -16,8 +16,9 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
+from evaluation.report import describe, page_environment
 from review.compare import Comparison, compare_split, p_of, points
 from review.lock import Lock, read_lock
 from review.revision import (
@@ -30,6 +31,7 @@ from review.revision import (
     find_root,
     git,
 )  # fmt: skip
+from tagger.corpus.tags import spans
 from tagger.files import InputError, atomic_output
 
 OUTPUT = Path(".review")
@@ -107,11 +109,11 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
         found.comparisons.clear()
         found.notes.append(f"No test of the differences: {error}.")
     for comparison in found.comparisons:
-        found.sentences += show(comparison, base[0], head[0])
-        if comparison.apart:
+        found.sentences += differing_sentences(comparison, base[0], head[0])
+        if comparison.incomparable_slices:
             found.notes.append(
                 f"Not compared on {comparison.split}, since the two sides have other entities or "
-                f"sentences in them: {', '.join(comparison.apart)}. Is train another?"
+                f"sentences in them: {', '.join(comparison.incomparable_slices)}. Is train another?"
             )
     for side in (base, head):
         for run, other in combinations(side, 2):
@@ -193,33 +195,35 @@ def limits_of_comparison(base: Sequence[Revision], head: Sequence[Revision]) -> 
     return notes
 
 
-def show(comparison: Comparison, base: Revision, head: Revision) -> list[dict[str, Any]]:
-    """The sentences in which two runs differ, as far as their predictions are on this machine."""
-    sides = [some.predictions(comparison.split) for some in (base, head)]
-    last = int(comparison.sentences["sentence"].max()) if len(comparison.sentences) else -1
-    known = [side for side in sides if side is not None and len(side) > last]
-    rows = []
-    for place in comparison.sentences.to_dict("records") if known else []:
-        row = {str(key): value for key, value in place.items()}
-        tokens, gold = known[0][row["sentence"]][:2]
-        lines = {"gold": gold}
-        for name, side in zip(("base", "head"), sides, strict=True):
-            if side is not None:
-                lines[name] = side[row["sentence"]][2]
-        rows.append({"split": comparison.split, "tokens": tokens, "lines": lines, **row})
-    return rows
+def differing_sentences(
+    comparison: Comparison, base: Revision, head: Revision
+) -> list[dict[str, Any]]:
+    """The sentences of a comparison that differ, if predictions of a side are on this machine.
+
+    Returns:
+        for each sentence its split, document and number (`sentence`); `wrong_entities`, how many
+        entities are missed or made up by `base` and by `head`; and what `describe` returns for
+        those sides whose predictions are here
+    """
+    sides = {"base": base.predictions(comparison.split), "head": head.predictions(comparison.split)}
+    rows = comparison.sentences.to_dict("records")
+    last = max((row["sentence"] for row in rows), default=-1)
+    known = {name: side for name, side in sides.items() if side is not None and len(side) > last}
+    found = []
+    for row in rows if known else []:
+        columns = {name: side[row["sentence"]] for name, side in known.items()}
+        tokens, gold, _ = next(iter(columns.values()))
+        place = {"split": comparison.split} | {key: row[key] for key in ("document", "sentence")}
+        wrong_entities = {name: row[name] for name in sides}
+        predicted = {name: spans(tags) for name, (_, _, tags) in columns.items()}
+        sentence = describe(tokens, spans(gold), predicted)
+        found.append({**place, "wrong_entities": wrong_entities, **sentence})
+    return found
 
 
 def load_templates() -> Environment:
     """The templates beside this file, with the filters that they use."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=select_autoescape(["html.jinja"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    templates = page_environment(Path(__file__).parent)
     templates.filters |= {"points": points, "p_of": p_of, "number": number, "cell": cell}
     return templates
 

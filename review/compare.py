@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.significance import LEVEL, Difference, compare, correct
-from evaluation.slices import BY_RECALL, OF_ENTITIES, SLICES, by_document, types_in
+from evaluation.significance import LEVEL, Difference, compare, holm
+from evaluation.slices import ALL, SLICES, Group, by_document, types_in
 
 PLACE = ["document", "sentence"]
 
@@ -37,8 +37,9 @@ class Comparison:
     """Of a split: F1 of all entities, the other scores, and the sentences that differ.
 
     runs is how many there are on each side; sentences has document, sentence, base and head: the
-    number of entities missed and made up, on average over the runs; apart has the slices that are
-    not of the same entities or sentences on both sides, since train is another, or the code.
+    number of entities missed and made up, on average over the runs; incomparable_slices has the
+    labels of the slices that do not hold the same entities or sentences on both sides, since train
+    is another, or the code.
     """
 
     split: str
@@ -46,7 +47,7 @@ class Comparison:
     overall: Row
     rows: list[Row]
     sentences: pd.DataFrame
-    apart: list[str]
+    incomparable_slices: list[str]
 
     @property
     def better(self) -> int:
@@ -62,7 +63,7 @@ class Comparison:
     def verdict(self) -> str:
         """What a person needs to know, in a sentence."""
         verdict = self.overall.verdict or "no evidence of a difference"
-        text = f"{verdict} ({told(self.overall.difference)})"
+        text = f"{verdict} ({format_difference(self.overall.difference)})"
         for which in ("better", "worse"):
             if labels := [row.label for row in self.rows if row.verdict == which]:
                 everything = len(labels) == len(self.rows)
@@ -72,8 +73,8 @@ class Comparison:
         return text
 
 
-def told(difference: Difference) -> str:
-    """The difference in points, its interval and p."""
+def format_difference(difference: Difference) -> str:
+    """The difference in points of F1, its interval and p."""
     low, high = points(difference.low), points(difference.high)
     return f"ΔF1 {points(difference.delta)}, 95 % {low} … {high}, {p_of(difference.p)}"
 
@@ -108,7 +109,7 @@ def compare_split(
     ]
     first = sides[0][0]
     gold = [f"type.{type_}.gold" for type_ in types_in(first)]
-    apart = set()
+    incomparable = set()
     for some in (*sides[0], *sides[1]):
         if types_in(some) != types_in(first) or not some[PLACE + gold].equals(first[PLACE + gold]):
             raise ValueError("the two are not of the same sentences and gold entities")
@@ -116,18 +117,21 @@ def compare_split(
             column = _column(name)
             tables = (some, first)
             if any(column not in t for t in tables) or not some[column].equals(first[column]):
-                apart.add(name)
+                incomparable.add(name)
     groups = [
-        [_groups(some.drop(columns=list(map(_column, apart)), errors="ignore")) for some in side]
+        [
+            _groups(some.drop(columns=list(map(_column, incomparable)), errors="ignore"))
+            for some in side
+        ]
         for side in sides
     ]
-    labels = list(groups[0][0])
-    counts = [np.stack([[run[label] for label in labels] for run in side]) for side in groups]
-    supports = [int(groups[0][0][label][:, 2].sum()) for label in labels]
+    names = list(groups[0][0])
+    counts = [np.stack([[run[name] for name in names] for run in side]) for side in groups]
+    supports = [int(groups[0][0][name][:, 2].sum()) for name in names]
     supports[:3] = [supports[0]] * 3  # for precision `gold` stands for what is predicted
     overall, *others = compare(counts[0], counts[1])
-    ps = correct([difference.p for difference in others])
-    rows = [Row(*row) for row in zip(labels[1:], others, ps, supports[1:], strict=True)]
+    ps = holm([difference.p for difference in others])
+    rows = [Row(*row) for row in zip(map(_label, names[1:]), others, ps, supports[1:], strict=True)]
     sentences = first[PLACE].assign(
         **{
             name: np.mean([_errors(some) for some in side], axis=0)
@@ -136,30 +140,33 @@ def compare_split(
     )
     sentences = sentences[sentences["base"] != sentences["head"]]
     runs = len(base), len(head)
-    left_out = [_label(name) for name in SLICES if name in apart]
+    left_out = [_label(Group("slice", name)) for name in SLICES if name in incomparable]
     row = Row("F1", overall, overall.p, supports[0])
     return Comparison(split, runs, row, rows, sentences, left_out)
 
 
 def _column(name: str) -> str:
     """The column that says what is in a slice."""
-    return f"{name}.gold" if name in OF_ENTITIES else name
+    return f"{name}.gold" if SLICES[name].level == "entity" else name
 
 
-def _groups(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The counts that each score is made of, by its label; F1 of all entities first."""
+def _groups(table: pd.DataFrame) -> dict[Group, np.ndarray]:
+    """The counts that each score is made of; those of F1, precision and recall of all first."""
     found = by_document(table)
-    everything = found.pop("all")
+    everything = found.pop(ALL)
     return {
-        "F1": everything,
-        "precision": everything[:, [0, 1, 1]],  # 2 · correct / (predicted + predicted)
-        "recall": everything[:, [0, 2, 2]],
-        **{_label(name): counts for name, counts in found.items()},
+        Group("all", "F1"): everything,
+        Group("all", "precision"): everything[:, [0, 1, 1]],  # 2 · correct / (2 · predicted)
+        Group("all", "recall"): everything[:, [0, 2, 2]],
+        **found,
     }
 
 
-def _label(name: str) -> str:
-    return f"{SLICES.get(name, name)}{' (recall)' if name in BY_RECALL else ''}"
+def _label(group: Group) -> str:
+    if group.level != "slice":
+        return group.name
+    some = SLICES[group.name]
+    return f"{some.label}{' (recall)' if some.measure == 'recall' else ''}"
 
 
 def _errors(table: pd.DataFrame) -> np.ndarray:

@@ -257,6 +257,7 @@ class Revision:
         except OSError:
             return None
         blocks = text.split("\n\n")[:-1]
+        blocks = [block for block in blocks if not block.startswith("-DOCSTART- ")]
         return [
             [list(c) for c in zip(*(line.split(" ") for line in block.split("\n")), strict=True)]
             for block in blocks

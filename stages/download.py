@@ -1,4 +1,4 @@
-"""Stage 1: a corpus by name, as parquet with IOB2 tags and document numbers.
+"""Stage 1: get a corpus by name and write it as parquet, with IOB2 tags and document numbers.
 
 Run as `python -m stages.download data/inputs/corpora data/corpus`.
 
@@ -8,18 +8,14 @@ from the repository of its authors at a pinned commit; any other name is a folde
 
 import hashlib
 import http.client
-import io
 import os
-import tempfile
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import datasets
 
 from stages.runner import run
-from tagger.corpus.conll import SPLITS
+from tagger.corpus.conll import SPLITS, Sentence, check_tags, read_conll
 from tagger.corpus.tags import (
     PREFIXES,
     detect_scheme,
@@ -47,16 +43,6 @@ CONLLPP_FILES = {  # by split: the file and its SHA-256
         "4eb3b5114787d0df24087e9c9dfc956abf4cfd5e201bc1056b48ff4f7b37c0e8",
     ),
 }
-DOCUMENT_START = "-DOCSTART-"
-
-
-class Sentence(NamedTuple):
-    """A sentence as it stands in a file."""
-
-    tokens: list[str]
-    tags: list[str]
-    document: int
-    line: int  # of the first token, from 1; the others follow one a line
 
 
 def download(corpora: Path, output: Path, *, corpus: str) -> None:
@@ -66,20 +52,20 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
         InputError: there is no such corpus, it cannot be reached, its checksum is wrong, or it is
             malformed.
     """
-    datasets.disable_progress_bars()
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # or it calls the hub, for a local file
-    sources = fetch_conllpp() if corpus == "conllpp" else read_corpus(corpora, corpus)
-    splits = {split: read_conll(name, data) for split, (name, data) in sources.items()}
-    names = {split: name for split, (name, _) in sources.items()}
-    check_scheme(splits, names)
-    check_types(splits, names)
-    labels = tag_set(types_of(tag for sentence in splits["train"] for tag in sentence.tags))
+    files = fetch_conllpp() if corpus == "conllpp" else read_corpus(corpora, corpus)
+    splits = {split: read_conll(file, data) for split, (file, data) in files.items()}
+    for sentences in splits.values():
+        check_tags(sentences)
+    check_scheme(splits)
+    check_entity_types(splits)
 
+    entity_types = types_of(tag for sentence in splits["train"] for tag in sentence.tags)
     features = datasets.Features(
         tokens=datasets.List(datasets.Value("string")),
-        ner_tags=datasets.List(datasets.ClassLabel(names=labels)),
+        ner_tags=datasets.List(datasets.ClassLabel(names=tag_set(entity_types))),
         document=datasets.Value("int32"),
     )
+    datasets.disable_progress_bars()
     with atomic_output(output) as folder:
         folder.mkdir()
         for split, sentences in splits.items():
@@ -139,145 +125,56 @@ def read_corpus(corpora: Path, name: str) -> dict[str, tuple[str, bytes]]:
     return {split: (str(path), path.read_bytes()) for split, path in paths.items()}
 
 
-def read_conll(name: str, data: bytes) -> list[Sentence]:
-    """The sentences of a CoNLL file: its first column the tokens, its last the tags.
-
-    A document starts at each -DOCSTART- line; in a file without any, each sentence is a document.
-    """
-    lines, numbers, width = check_lines(name, data)
-    columns = ["tokens", *(f"column_{i}" for i in range(2, width)), "ner_tags"]
-    # The builder takes a glob and fills a cache: a folder of our own is safe from both.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "split.conll")
-        path.write_text("\n".join(lines), encoding="utf-8")
-        table = datasets.load_dataset(
-            "conll",
-            data_files=str(path),
-            split="train",
-            column_names=columns,
-            skip_docstart=False,
-            cache_dir=folder,
-            keep_in_memory=True,
-        )
-        rows = list(zip(table["tokens"], table["ner_tags"], strict=True))
-    has_documents = any(tokens[0] == DOCUMENT_START for tokens, _ in rows)
-    sentences: list[Sentence] = []
-    document = token = 0
-    for tokens, tags in rows:
-        if tokens[0] == DOCUMENT_START:
-            document += bool(sentences)
-        else:
-            number = document if has_documents else len(sentences)
-            sentences.append(Sentence(tokens, tags, number, numbers[token]))
-        token += len(tokens)
-    return sentences
-
-
-def check_lines(name: str, data: bytes) -> tuple[list[str], list[int], int]:
-    """The lines of a CoNLL file, the numbers of those with a token, and how many columns they have.
-
-    -DOCSTART- lines may have any number of columns, and stand alone in what is returned.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{name}, line {number}: byte {data[error.start]:#04x} is not UTF-8; "
-            "save the file as UTF-8"
-        ) from error
-    lines: list[str] = []
-    numbers: list[int] = []
-    width = 0
-    for number, line in enumerate(io.StringIO(text, newline=None), 1):
-        columns = line.split()
-        if columns:
-            numbers.append(number)
-        if columns[:1] == [DOCUMENT_START]:
-            lines += ["", DOCUMENT_START, ""]
-            continue
-        if columns and not width:
-            width = len(columns)
-            if width < 2:
-                raise InputError(
-                    f"{name}, line {number}: {columns[0][:80]!r} has no tag; a line needs a token "
-                    "first and its tag last, with white space between"
-                )
-        if columns and len(columns) != width:
-            raise InputError(
-                f"{name}, line {number}: {len(columns)} columns, but the lines before it have "
-                f"{width}: {line.strip()[:80]!r}"
-            )
-        lines.append(" ".join(columns))
-    if not width:
-        raise InputError(f"{name} holds no sentence; each split needs at least one")
-    return lines, numbers, width
-
-
-def check_scheme(splits: dict[str, list[Sentence]], names: dict[str, str]) -> None:
-    """Refuse a corpus whose tags keep to no scheme, at the first one that breaks the likeliest."""
-    for split, sentences in splits.items():
-        for sentence in sentences:
-            for i, tag in enumerate(sentence.tags):
-                try:
-                    parse(tag)
-                except ValueError as error:
-                    raise InputError(
-                        f"{names[split]}, line {sentence.line + i}: {error}; in the sentence: "
-                        f"{excerpt(sentence.tokens)}"
-                    ) from error
-    everything = [(split, sentence) for split in splits for sentence in splits[split]]
-    if detect_scheme(sentence.tags for _, sentence in everything):
+def check_scheme(splits: dict[str, list[Sentence]]) -> None:
+    """Refuse a corpus whose tags follow no scheme, naming the first that breaks the likeliest."""
+    corpus = [sentence for sentences in splits.values() for sentence in sentences]
+    if detect_scheme(sentence.tags for sentence in corpus):
         return
-    schemes = {split: detect_scheme(s.tags for s in splits[split]) for split in splits}
+    schemes = {s[0].file: detect_scheme(sentence.tags for sentence in s) for s in splits.values()}
     if all(schemes.values()):
-        each = ", ".join(f"{names[split]} in {scheme}" for split, scheme in schemes.items())
+        each = ", ".join(f"{file} in {scheme}" for file, scheme in schemes.items())
         raise InputError(f"the files are in different schemes: {each}; convert them to one")
-    broken = {
+    violations = {
         scheme: [
-            (split, sentence, i)
-            for split, sentence in everything
+            (sentence, i, left, right)
+            for sentence in corpus
             for i, (left, right) in enumerate(transitions(sentence.tags))
             if not is_allowed(left, right, scheme)
         ]
         for scheme in PREFIXES
     }
-    scheme = min(broken, key=lambda scheme: len(broken[scheme]))
-    split, sentence, i = broken[scheme][0]
-    left, right = list(transitions(sentence.tags))[i]
-    what = f"{right} after {left}"
+    scheme = min(violations, key=lambda scheme: len(violations[scheme]))
+    sentence, i, left, right = violations[scheme][0]
     if i == 0:
-        what = f"{right} at the start of a sentence"
+        problem = f"{right} at the start of a sentence"
     elif i == len(sentence.tags):
-        what = f"{left} at the end of a sentence"
-    line = sentence.line + min(i, len(sentence.tags) - 1)
+        problem = f"{left} at the end of a sentence"
+    else:
+        problem = f"{right} after {left}"
     raise InputError(
-        f"{names[split]}, line {line}: {what} breaks {scheme}, and the corpus fits none of "
-        f"{', '.join(PREFIXES)} better (places that break {scheme}: {len(broken[scheme])}); in "
-        f"the sentence: {excerpt(sentence.tokens)}"
+        f"{sentence.location(min(i, len(sentence.tags) - 1))}: {problem} breaks {scheme}, and the "
+        f"corpus fits none of {', '.join(PREFIXES)} better (places that break {scheme}: "
+        f"{len(violations[scheme])}); correct the tags in the sentence: {sentence.excerpt()}"
     )
 
 
-def check_types(splits: dict[str, list[Sentence]], names: dict[str, str]) -> None:
-    """Refuse a type that train does not have: nothing could learn it."""
-    types = types_of(tag for sentence in splits["train"] for tag in sentence.tags)
-    if not types:
-        raise InputError(f"{names['train']} holds no entity; there is nothing to learn")
-    for split, sentences in splits.items():
+def check_entity_types(splits: dict[str, list[Sentence]]) -> None:
+    """Refuse a corpus with an entity type that train does not have: nothing could learn it."""
+    train = splits["train"]
+    known = types_of(tag for sentence in train for tag in sentence.tags)
+    if not known:
+        raise InputError(
+            f"{train[0].file} holds no entity, so there is nothing to learn; tag some of its tokens"
+        )
+    for sentences in splits.values():
         for sentence in sentences:
             for i, tag in enumerate(sentence.tags):
-                if tag != "O" and parse(tag)[1] not in types:
+                if tag != "O" and parse(tag)[1] not in known:
                     raise InputError(
-                        f"{names[split]}, line {sentence.line + i}: the type of {tag} does not "
-                        f"occur in {names['train']}, which has: {', '.join(sorted(types))}. "
-                        "Add sentences of it to train, or rename it"
+                        f"{sentence.location(i)}: the type of {tag} does not occur in "
+                        f"{train[0].file}, which has: {', '.join(sorted(known))}. Add sentences "
+                        "with it to train, or rename it"
                     )
-
-
-def excerpt(tokens: Sequence[str]) -> str:
-    """A sentence's tokens, cut to a length that a terminal can show."""
-    text = " ".join(tokens)
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage 2: word vectors by name, as a list of words and a matrix that can be memory-mapped.
+"""Stage 2: get word vectors by name and write them as a list of words and a matrix.
 
 Run as `python -m stages.embed data/inputs/vectors data/embeddings`.
 """
@@ -7,6 +7,7 @@ import gzip
 import http.client
 import logging
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import gensim.downloader
@@ -21,33 +22,70 @@ from tagger.files import InputError, atomic_output, write_lines
 def embed(vectors: Path, output: Path, *, embeddings: str) -> None:
     """Write words.txt (a word a line) and vectors.npy ([words, dimension] float32) to `output`.
 
-    `embeddings` is the name of a text file in word2vec format under `vectors`, or of a model of
-    gensim-data.
+    `embeddings` is the name, without its suffix, of a .txt file in word2vec format in the folder
+    `vectors`, or else the name of a model of gensim-data.
 
     Raises:
         InputError: there are no such vectors, they cannot be reached, or they are malformed.
     """
     local = {path.stem: path for path in sorted(vectors.glob("*.txt"))}
-    path = local.get(embeddings) or fetch(embeddings, sorted(local))
+    path = local.get(embeddings) or fetch_from_gensim(embeddings, sorted(local))
     print(f"reading {path.name}", flush=True)
-    words, table = read_word2vec(path)
+    words, matrix = read_word2vec(path)
     with atomic_output(output) as folder:
         folder.mkdir()
         write_lines(folder / WORDS, words)
-        np.save(folder / VECTORS, table)
-    print(f"{len(words)} words, {table.shape[1]} dimensions")
+        np.save(folder / VECTORS, matrix)
+    print(f"{len(words)} words, {matrix.shape[1]} dimensions")
+
+
+def fetch_from_gensim(name: str, local: Sequence[str]) -> Path:
+    """The file of a model of gensim-data, which is downloaded unless GENSIM_DATA_DIR has it.
+
+    gensim checks the MD5 of what it downloads. With `return_path` it does not import the Python
+    code that comes with a model. `local` are the names of the user's own vectors, for messages.
+
+    Raises:
+        InputError: gensim-data cannot be reached, has no such model, or sends a damaged one.
+    """
+    # gensim logs a traceback where there is no network; the message below says it in a line.
+    logging.getLogger(gensim.downloader.__name__).setLevel(logging.CRITICAL)
+    advice = (
+        "Set GENSIM_DATA_DIR to a folder that holds information.json and the model's folder, or "
+        "run `make sample`, which needs no network"
+    )
+    try:
+        models = gensim.downloader.info()["models"]
+    except (ValueError, OSError, http.client.HTTPException) as error:
+        raise InputError(
+            f"could not reach gensim-data's list of models, to look for {name!r}: {error}. "
+            f"There are here: {', '.join(local)}. {advice}"
+        ) from error
+    # gensim-data's word2vec models are binary files, and the models with __ are for its own tests.
+    available = sorted(model for model in models if not model.startswith(("__", "word2vec-")))
+    if name not in available:
+        names = ", ".join([*local, *available])
+        raise InputError(f"there are no embeddings {name!r} in text; there are: {names}")
+    try:
+        return Path(gensim.downloader.load(name, return_path=True))
+    except Exception as error:  # for a wrong checksum gensim raises Exception itself
+        raise InputError(
+            f"could not get {name}, of MD5 {models[name]['checksum']}, into "
+            f"{gensim.downloader.BASE_DIR}: {error}. {advice}"
+        ) from error
 
 
 def read_word2vec(path: Path) -> tuple[list[str], np.ndarray]:
-    """The words and the vectors ([words, dimension] float32) of text in word2vec format.
+    """The words and the vectors ([words, dimension] float32) of a text file in word2vec format.
 
-    gensim reads it too, but in more than twice the time, and it says no line of what is wrong,
-    takes a single number for a whole vector, and makes up a word where one comes twice.
+    A file whose name ends in .gz is decompressed. gensim can read this format too, but it takes
+    more than twice the time, its errors name no line, it accepts a single number as a whole
+    vector, and it adds a made-up word for a word that occurs twice.
 
     Raises:
         InputError: the file is not in that format.
     """
-    words: dict[str, int] = {}  # in order, with the number of the line
+    words: dict[str, int] = {}  # in the order of the file, each with the number of its line
     number = 1
     try:
         open_ = gzip.open if path.suffix == ".gz" else open
@@ -58,18 +96,18 @@ def read_word2vec(path: Path) -> tuple[list[str], np.ndarray]:
             count, dimension = map(int, header.split())
             if count < 1 or dimension < 1:
                 raise ValueError("there must be at least one word and one dimension")
-            table = np.empty((count, dimension), dtype=np.float32)
+            matrix = np.empty((count, dimension), dtype=np.float32)
             for number, line in enumerate(tqdm(file, "words", count, disable=None), 2):
                 word, *numbers = line.rstrip().split(" ")
                 if len(words) == count:
-                    raise ValueError(f"more words than the {count} that the first line tells")
+                    raise ValueError(f"more words than the {count} that the first line states")
                 if len(numbers) != dimension:
                     raise ValueError(f"{len(numbers)} numbers, not {dimension}")
                 if word in words:
                     raise ValueError(f"{word!r} stands on line {words[word]} already")
-                with np.errstate(over="ignore"):  # seen below
-                    table[len(words)] = list(map(float, numbers))
-                if not np.isfinite(table[len(words)]).all():
+                with np.errstate(over="ignore"):  # infinity is refused below
+                    matrix[len(words)] = list(map(float, numbers))
+                if not np.isfinite(matrix[len(words)]).all():
                     raise ValueError("a number that is not finite in single precision")
                 words[word] = number
             if len(words) < count:
@@ -79,40 +117,7 @@ def read_word2vec(path: Path) -> tuple[list[str], np.ndarray]:
             f"{path}, line {number}: {error}. Text in word2vec format has a line `words dimension`"
             ", then a line for each word: the word and its numbers, with single spaces between"
         ) from error
-    return list(words), table
-
-
-def fetch(name: str, local: list[str]) -> Path:
-    """The file of a model of gensim-data, downloaded unless GENSIM_DATA_DIR has it.
-
-    gensim checks the MD5 of what it downloads; `return_path` keeps it from importing the code that
-    comes with a model.
-    """
-    logging.getLogger(gensim.downloader.__name__).setLevel(logging.CRITICAL)  # not its traceback
-    here = f"There are here: {', '.join(local)}"
-    advice = (
-        "Set GENSIM_DATA_DIR to a folder that holds information.json and the model's folder, or "
-        "run `make sample`, which needs no network"
-    )
-    try:
-        models = gensim.downloader.info()["models"]
-    except (ValueError, OSError, http.client.HTTPException) as error:
-        raise InputError(
-            f"could not reach gensim-data's list of models, to look for {name!r}: {error}. "
-            f"{here}. {advice}"
-        ) from error
-    # gensim-data's own word2vec models are binary, and those with __ are for its tests.
-    known = sorted(model for model in models if not model.startswith(("__", "word2vec-")))
-    if name not in known:
-        names = ", ".join([*local, *known])
-        raise InputError(f"there are no embeddings {name!r} in text; there are: {names}")
-    try:
-        return Path(gensim.downloader.load(name, return_path=True))
-    except Exception as error:  # gensim raises Exception itself for a wrong checksum
-        raise InputError(
-            f"could not get {name}, of MD5 {models[name]['checksum']}, into "
-            f"{gensim.downloader.BASE_DIR}: {error}. {advice}"
-        ) from error
+    return list(words), matrix
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Run as `python -m stages.train data/embeddings data/index data/model data/curve.
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,18 +15,23 @@ import pandas as pd
 import torch
 from pydantic import Field
 from seqeval.metrics import f1_score
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from stages.runner import run
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
-from tagger.encoding.split import Split, batches
-from tagger.encoding.vocabulary import CHARACTERS, FORMS, TAGS, read_vectors
+from tagger.encoding.encoder import Encoder
+from tagger.encoding.split import TAGS, Split, batches
+from tagger.encoding.vocabulary import read_vectors
 from tagger.files import InputError, atomic_output, read_lines
-from tagger.model.lstm import workers
+from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
+from tagger.model.threads import configure_threads
+from tagger.predict import Predictor
 
 
 def train(
@@ -55,7 +60,7 @@ def train(
     threads: Annotated[int, Field(ge=1, le=256)],
     device: Literal["auto", "cpu", "cuda"],
 ) -> None:
-    """Write the best epoch's model, and the curve: epoch, losses and F1 as CSV.
+    """Write the predictor of the best epoch, and the curve: epoch, losses and F1 as CSV.
 
     Raises:
         InputError: there is no such device, or the loss is no longer finite.
@@ -65,26 +70,22 @@ def train(
     torch.use_deterministic_algorithms(True)
     # Nothing reads what it has not written, and filling every new tensor takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # What a GPU does is one queue, and autograd's thread for it must not wait for others.
-    executor = workers(threads if processor.type == "cpu" else 1)
+    # A GPU does one thing after another, and autograd's thread for it must not wait for others.
+    executor = configure_threads(threads if processor.type == "cpu" else 1)
     torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+
+    encoder = Encoder.load(index, embeddings)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
-    gold = validation.sentences(validation.tags, iob2)
     tags = tag_set(types_of(iob2), scheme)
-    convert = to_bioes if scheme == "BIOES" else to_iob2
-    targets = [
-        torch.tensor([tags.index(t) for some in s.sentences(s.tags, iob2) for t in convert(some)])
-        for s in (training, validation)
-    ]
-
-    vectors = torch.from_numpy(read_vectors(embeddings))
-    tagger = Tagger(
-        vectors,
-        tags=tags,
+    gold = gold_tags(validation, iob2)
+    targets = [target_ids(split, iob2, tags, scheme) for split in (training, validation)]
+    configuration = TaggerConfiguration(
+        tags=tuple(tags),
         scheme=scheme,
-        forms=len(read_lines(index / FORMS)) if finetune else 0,
-        characters=len(read_lines(index / CHARACTERS)) if characters == "cnn" else 0,
+        train_tokens=len(encoder.train_tokens) if finetune else 0,
+        characters=len(encoder.characters) if characters == "cnn" else 0,
         filters=filters,
         document=document,
         crf=crf,
@@ -92,27 +93,14 @@ def train(
         layers=layers,
         dropout=dropout,
         recurrent_dropout=recurrent_dropout,
-    ).to(processor)
-    tagger.crf.cpu()  # its recursions are many small steps, which start sooner there
-    sparse = [] if tagger.forms is None else [tagger.forms.weight]
-    dense = [p for p in tagger.parameters() if p.requires_grad and all(p is not q for q in sparse)]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Adam(dense, lr=learning_rate, fused=True)
-    ]
+    )
+    tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration).to_device(processor)
+    dense, sparse = tagger.dense_parameters(), tagger.sparse_parameters()
+    optimizers: list[Optimizer] = [Adam(dense, lr=learning_rate, fused=True)]
     if sparse:
-        optimizers.append(torch.optim.SparseAdam(sparse, lr=learning_rate))
+        optimizers.append(SparseAdam(sparse, lr=learning_rate))
     steps = epochs * math.ceil(len(training) / batch_size)
     schedules = [LambdaLR(o, lambda step: 1 - step / steps if decay else 1.0) for o in optimizers]
-
-    def update(optimizer: torch.optim.Optimizer, schedule: LambdaLR) -> None:
-        if optimizer is optimizers[0]:
-            clip_grad_norm_(dense, clip)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-
-    every = map if executor is None else executor.map
-    random = np.random.default_rng(seed)
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
@@ -124,23 +112,20 @@ def train(
         start = time.perf_counter()
         tagger.train()
         total = torch.zeros((), dtype=torch.float64)
-        updates: Iterable[None] = ()
+        cut = batches(training.lengths, batch_size, random)
         # The bar is for a terminal; elsewhere a line by epoch is enough.
-        for sentences in tqdm(
-            batches(training.lengths, batch_size, random),
-            f"epoch {epoch}",
-            leave=False,
-            disable=None,
-        ):
-            batch = training.batch(sentences, context)
+        for sentences in tqdm(cut, f"epoch {epoch}", leave=False, disable=None):
+            batch = training.batch(sentences, context).to(processor)
             target = targets[0][batch.positions]
-            list(updates)  # workers have made them meanwhile; else they are made now
-            loss = tagger.loss(tagger(batch.to(processor), executor), target, batch.packing)
+            loss = tagger.loss(tagger(batch, executor), target, batch.layout)
             loss.backward()
-            updates = every(update, optimizers, schedules)
+            clip_grad_norm_(dense, clip)
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
             total += loss.detach() * len(target)
-        list(updates)
-        train_loss = total.item() / len(training.types)
+        train_loss = total.item() / len(training.token_types)
         seconds = time.perf_counter() - start
         if not math.isfinite(train_loss):
             raise InputError(
@@ -148,8 +133,8 @@ def train(
                 f"epoch {epoch}; try a smaller one"
             )
 
-        found, validation_loss = tagger.tag(validation, targets[1], executor=executor)
-        predicted = [to_iob2(some) for some in validation.sentences(found, tags)]
+        tag_ids, validation_loss = tagger.tag(validation, targets[1], executor=executor)
+        predicted = [to_iob2(sentence) for sentence in validation.by_sentence(tag_ids, tags)]
         f1 = float(f1_score(gold, predicted, zero_division=0))
         rows.append((epoch, train_loss, validation_loss, f1))
         print(
@@ -169,12 +154,26 @@ def train(
     tagger.load_state_dict(best_weights)
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
     with atomic_output(model) as folder, atomic_output(curve) as file:
-        tagger.cpu().save(folder)
+        Predictor(encoder, tagger.cpu()).save(folder, embeddings)
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
 
 
+def gold_tags(split: Split, iob2: Sequence[str]) -> list[list[str]]:
+    """The gold tags of each sentence of a split, whose ids are those of `iob2`."""
+    assert split.tags is not None
+    return split.by_sentence(split.tags, iob2)
+
+
+def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: str) -> Tensor:
+    """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64."""
+    convert = to_bioes if scheme == "BIOES" else to_iob2
+    ids = {tag: id_ for id_, tag in enumerate(tags)}
+    sentences = gold_tags(split, iob2)
+    return torch.tensor([ids[tag] for sentence in sentences for tag in convert(sentence)])
+
+
 def choose(device: str) -> torch.device:
-    """The device of a name; `auto` is a GPU if there is one."""
+    """The device of a name. `auto` is a GPU if there is one, else the CPU."""
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: 'cuda', but torch finds no GPU; use auto or cpu")
     if device == "auto":

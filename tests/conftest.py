@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from stages.download import download
-from stages.embed import embed
-from stages.evaluate import evaluate
-from stages.index import index
+from tests.browser import browser, open_page  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "data" / "inputs"
@@ -32,6 +30,16 @@ TINY = {  # trains on the sample in a second or two
 }  # fmt: skip
 
 
+SLOW_FIXTURES = {"origin", "browser", "real"}  # clones to run DVC in, a browser, all of conllpp
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what uses a slow fixture, directly or through other fixtures."""
+    for item in items:
+        if isinstance(item, pytest.Function) and SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass
 class Data:
     """The outputs of the first three stages."""
@@ -43,6 +51,11 @@ class Data:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    # Not at the top: the stages take seconds to import, which most test files need not wait for.
+    from stages.download import download
+    from stages.embed import embed
+    from stages.index import index
+
     folder = tmp_path_factory.mktemp("sample")
     data = Data(folder / "corpus", folder / "embeddings", folder / "index")
     download(INPUTS / "corpora", data.corpus, corpus="sample")
@@ -53,8 +66,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[str, Any]:
     """Evaluate a model on the sample, every output in a folder; the scores."""
+    from stages.evaluate import evaluate
+
     evaluate(
-        sample.corpus, sample.embeddings, sample.index, model, curve,
+        sample.corpus, sample.embeddings, model, curve,
         folder / "metrics.json", folder / "confusion.csv", folder / "intervals.csv",
         folder / "sentences.csv", folder / "predictions", folder / "report", threads=1,
     )  # fmt: skip
@@ -84,6 +99,24 @@ class Clone:
             f"{command}: {result.returncode}\n{result.stdout}"
         )
         return result.stdout
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command that runs beside the test, in a process group of its own.
+
+        SIGINT ends it even if the tests run where SIGINT is ignored, as in the background of a
+        shell script: a command would inherit that.
+        """
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
     def read(self, file: str) -> str:
         return (self.path / file).read_text(encoding="utf-8")
@@ -117,6 +150,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "http_proxy": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
     }
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip installed the package of this tree, without its dependencies."""
+    folder = tmp_path_factory.mktemp("installed")
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--no-compile", "--quiet")
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), str(ROOT)]
+    subprocess.run(command, check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

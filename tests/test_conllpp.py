@@ -53,7 +53,7 @@ def test_counts(real: Path, split: str) -> None:
     found = (len(table), len(tags), entities, table["document"].nunique())
     assert found == COUNTS[split]
     stored = Split.read(real / "index" / f"{split}.safetensors")
-    assert (len(stored), len(stored.types)) == COUNTS[split][:2]
+    assert (len(stored), len(stored.token_types)) == COUNTS[split][:2]
     summary = json.loads((real / "index/index.json").read_text())[split]
     assert sum(summary["coverage"]["tokens"].values()) == COUNTS[split][1]
 
@@ -70,7 +70,7 @@ def test_the_shuffled_sentences_have_the_ids_of_the_notebook(real: Path, tmp_pat
     table = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
     order = table.add_column("number", range(len(table))).shuffle(seed=1)["number"][:3]
     stored = Split.read(real / "index/train.safetensors")
-    words = stored.words[stored.types]
+    words = stored.words[stored.token_types]
     first, second, third = (
         words[stored.offsets[i] : stored.offsets[i + 1]].tolist() for i in order
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tagger.corpus.tags import is_allowed, tag_set, transitions
-from tagger.encoding.layout import Packing
+from tagger.encoding.layout import Layout
 from tagger.model.crf import CRF
 
 lengths_of_sentences = st.lists(st.integers(1, 4), min_size=1, max_size=4)
@@ -62,9 +62,9 @@ def test_loss_gradient_and_decoding_are_those_of_enumeration(
         gold += allowed[chosen]
         best += allowed[int(scores.argmax())]
         losses.append(scores.logsumexp(0) - scores[chosen])
-    packing = Packing.of(torch.tensor(lengths))
+    layout = Layout.of(torch.tensor(lengths))
     expected = torch.stack(losses).sum()
-    loss = crf.loss(emissions, torch.tensor(gold), packing)
+    loss = crf.loss(emissions, torch.tensor(gold), layout)
     torch.testing.assert_close(loss, expected)
     leaves = (emissions, *crf.parameters())
     torch.testing.assert_close(
@@ -73,7 +73,7 @@ def test_loss_gradient_and_decoding_are_those_of_enumeration(
         atol=1e-9,
         rtol=1e-7,
     )
-    assert crf.decode(emissions, packing).tolist() == best
+    assert crf.decode(emissions, layout).tolist() == best
 
 
 def test_a_sentence_of_certain_tags_neither_overflows_nor_underflows() -> None:
@@ -81,8 +81,8 @@ def test_a_sentence_of_certain_tags_neither_overflows_nor_underflows() -> None:
     emissions = torch.full((200, 5), -300.0)
     emissions[:, 0] = 300.0
     emissions.requires_grad_()
-    packing = Packing.of(torch.tensor([150, 50]))
-    loss = crf.loss(emissions, torch.zeros(200, dtype=torch.int64), packing)
+    layout = Layout.of(torch.tensor([150, 50]))
+    loss = crf.loss(emissions, torch.zeros(200, dtype=torch.int64), layout)
     (gradient,) = torch.autograd.grad(loss, emissions)
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert gradient.abs().max() < 1e-6
@@ -96,7 +96,7 @@ def test_what_is_decoded_is_allowed_whatever_the_emissions(lengths: list[int], s
     tags = tag_set(["A", "B"], "BIOES")
     crf = CRF(tags, "BIOES")
     emissions = torch.randn(sum(lengths), len(tags)) * 100
-    found = crf.decode(emissions, Packing.of(torch.tensor(lengths))).split(lengths)
+    found = crf.decode(emissions, Layout.of(torch.tensor(lengths))).split(lengths)
     for ids in found:
         assert all(
             is_allowed(left, right, "BIOES")

@@ -8,44 +8,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.encoding.document import (
-    COMMON,
-    ELSEWHERE,
-    PLACES,
-    context,
-    elsewhere,
+    CASINGS,
+    casing_in_document,
     is_in_capitals,
-    names,
-    size_of_context,
+    mention_ids,
 )
-from tagger.encoding.split import Split
+from tagger.model.context import COMMON, POSITIONS, context_features, context_size
+from tests.factories import ENCODER, TOKENS, encode
 
-words = st.sampled_from(["a", "A", "B", "bb", "Bb", "BB", "5", "."])
 documents_of_sentences = st.lists(
-    st.lists(st.lists(words, min_size=1, max_size=6), min_size=1, max_size=7),
+    st.lists(st.lists(st.sampled_from(TOKENS), min_size=1, max_size=6), min_size=1, max_size=7),
     min_size=1,
     max_size=4,
 )
 DIMENSION = 3
 VECTORS = torch.randn(20, DIMENSION, generator=torch.Generator().manual_seed(0))
-IDS = {word: 2 * i for i, word in enumerate(["a", "b", "bb", "5", "."])}
 
 
-def told(sentences: list[str]) -> list[list[set[int]]]:
-    """The truths of each token, as the set of their numbers."""
+def casings_of(sentences: list[str]) -> list[list[set[int]]]:
+    """The values that are true of each token, as a set of their numbers."""
     tokens = [sentence.split() for sentence in sentences]
-    found = elsewhere(tokens, [7] * len(tokens)).split([len(sentence) for sentence in tokens])
-    return [[set(truths.nonzero()[:, 0].tolist()) for truths in s] for s in found]
+    rows = iter(casing_in_document(tokens, [7] * len(tokens)))
+    return [[set(next(rows).nonzero()[0].tolist()) for _ in sentence] for sentence in tokens]
 
 
 def test_how_a_token_is_written_elsewhere_in_its_document() -> None:
-    headline, first, second = told(["MAY MEETS BUSH", "May met Bush .", "He may meet Mr. Bush"])
+    sentences = ["MAY MEETS BUSH", "May met Bush .", "He may meet Mr. Bush"]
+    headline, first, second = casings_of(sentences)
     assert headline == [{0, 2, 6}, {6}, {1, 6}]
     assert first[0] == {0, 3}
     assert first[2] == {1, 3}, "its own mention does not count, the other does"
     assert second[1] == {2, 3}
     assert second[4] == {1, 3}
-    assert told(["NATO met", "the NATO of 5"])[1] == [set(), {4}, set(), set()]
-    assert told(["5 , 5"]) == [[{5}, set(), {5}]]
+    assert casings_of(["NATO met", "the NATO of 5"])[1] == [set(), {4}, set(), set()]
+    assert casings_of(["5 , 5"]) == [[{5}, set(), {5}]]
 
 
 def kind(token: str, is_first: bool, in_capitals: bool) -> int:
@@ -60,7 +56,7 @@ def kind(token: str, is_first: bool, in_capitals: bool) -> int:
 
 
 @given(documents_of_sentences)
-def test_elsewhere_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -> None:
+def test_casing_in_document_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -> None:
     expected = []
     for document in documents:
         mentions = [
@@ -71,8 +67,8 @@ def test_elsewhere_is_what_a_slow_reader_finds(documents: list[list[list[str]]])
         for i, j, word, _ in mentions:
             others = {k for a, b, other, k in mentions if other == word and (a, b) != (i, j)}
             in_capitals = is_in_capitals(document[i])
-            expected.append([*(k in others for k in range(ELSEWHERE - 1)), in_capitals])
-    assert make_split(documents).elsewhere.tolist() == expected
+            expected.append([*(k in others for k in range(CASINGS)), in_capitals])
+    assert encode(documents).casing_in_document.tolist() == expected
 
 
 @pytest.mark.parametrize("text", ["EU - 1996", "A", "U.S. 2"])
@@ -87,35 +83,18 @@ def test_a_line_without_letters_is_none_of_capitals() -> None:
 
 def test_a_name_is_a_word_with_a_capital_in_any_casing_within_its_document() -> None:
     sentences = [["May", "may", "MAY"], ["5", "May"], ["May", "Bush"]]
-    may, none, again, number, once_more, other, bush = names(sentences, [1, 1, 2]).tolist()
+    may, none, again, number, once_more, other, bush = mention_ids(sentences, [1, 1, 2]).tolist()
     assert none == number == 0
     assert may == again == once_more
     assert len({0, may, other, bush}) == 4
 
 
-def make_split(documents: list[list[list[str]]]) -> Split:
-    """A split of documents, whose word vectors are of the words in lower case."""
-    sentences = [sentence for document in documents for sentence in document]
-    tokens = [token for sentence in sentences for token in sentence]
-    lengths = torch.tensor([len(sentence) for sentence in sentences])
-    numbers = [n for n, document in enumerate(documents, 1) for _ in document]
-    types = sorted(set(tokens))
-    nothing = torch.zeros(len(types), dtype=torch.int32)
-    return Split(
-        types=torch.tensor([types.index(token) for token in tokens], dtype=torch.int32),
-        words=torch.tensor([IDS[type_.lower()] for type_ in types], dtype=torch.int32),
-        forms=nothing,
-        characters=nothing[:, None],
-        elsewhere=elsewhere(sentences, numbers),
-        names=names(sentences, numbers),
-        tags=torch.zeros(len(tokens), dtype=torch.int32),
-        offsets=torch.cat((lengths.new_zeros(1), lengths.cumsum(0))),
-        documents=torch.tensor(numbers, dtype=torch.int32),
-    )
-
-
 def vector(token: str | None) -> list[float]:
-    return [0.0] * DIMENSION if token is None else VECTORS[IDS[token.lower()]].tolist()
+    return (
+        [0.0] * DIMENSION
+        if token is None
+        else VECTORS[ENCODER.vocabulary.look_up(token).id].tolist()
+    )
 
 
 def mean(vectors: list[list[float]], weights: list[float] | None = None) -> list[float]:
@@ -128,7 +107,7 @@ def mean(vectors: list[list[float]], weights: list[float] | None = None) -> list
 
 
 def weight(token: str) -> float:
-    rank = IDS[token.lower()] + 1
+    rank = ENCODER.vocabulary.look_up(token).id + 1
     return rank / (COMMON + rank)
 
 
@@ -137,21 +116,23 @@ def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -
     expected = []
     for document in documents:
         lengths = [len(sentence) for sentence in document]
-        truths = elsewhere(document, [1] * len(document)).split(lengths)
+        truths = torch.from_numpy(casing_in_document(document, [1] * len(document))).split(lengths)
         tokens = [token for sentence in document for token in sentence]
         topic = mean([vector(token) for token in tokens], [weight(token) for token in tokens])
         mentions = [
             (place, i, token, sentence[i - 1] if i else None, [*sentence, None][i + 1])
             for place, sentence in enumerate(document)
             for i, token in enumerate(sentence)
-            if token.lower() != token
+            if any(map(str.isupper, token))
         ]
         for place, sentence in enumerate(document):
             for i, token in enumerate(sentence):
                 others = [
                     mention
                     for mention in mentions
-                    if mention[2].lower() == token.lower() != token and mention[:2] != (place, i)
+                    if any(map(str.isupper, token))
+                    and mention[2].lower() == token.lower()
+                    and mention[:2] != (place, i)
                 ]
                 expected.append(
                     [
@@ -159,13 +140,13 @@ def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -
                         *mean([vector(before) for *_, before, _ in others]),
                         *mean([vector(after) for *_, after in others]),
                         *topic,
-                        *(float(min(place, PLACES - 1) == k) for k in range(PLACES)),
+                        *(float(min(place, POSITIONS - 1) == k) for k in range(POSITIONS)),
                         math.log(place + 1),
                         math.log(len(sentence)),
                     ]
                 )
-    found = context(make_split(documents), VECTORS)
-    assert found.shape == (len(expected), size_of_context(DIMENSION))
+    found = context_features(encode(documents), VECTORS)
+    assert found.shape == (len(expected), context_size(DIMENSION))
     torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=1e-5)
 
 
@@ -173,6 +154,6 @@ def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -
 def test_a_document_alone_tells_what_it_tells_among_others(
     documents: list[list[list[str]]],
 ) -> None:
-    alone = [context(make_split([document]), VECTORS) for document in documents]
-    together = context(make_split(documents), VECTORS)
+    alone = [context_features(encode([document]), VECTORS) for document in documents]
+    together = context_features(encode(documents), VECTORS)
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The corpus as it stands in files, also in bad ones, and conllpp from a mirror."""
+"""The download stage on good and bad corpora, and on a stand-in for conllpp in a mirror."""
 
 import hashlib
 import re
@@ -126,19 +126,21 @@ def test_odd_white_space_parts_columns_but_not_lines(tmp_path: Path, character: 
     [
         ("", "validation.conll holds no sentence"),
         ("\n\n-DOCSTART- O\n\n", "validation.conll holds no sentence"),
-        ("Ann\n", "validation.conll, line 1: 'Ann' has no tag"),
+        ("Ann\n", "validation.conll, line 1: 'Ann' has no tag; a line needs"),
         (
             "Ann x B-PER\nKent B-PER\n",
             "validation.conll, line 2: 2 columns, but the lines before it have 3: 'Kent B-PER'",
         ),
         ("Ann O\n\nb O O\n", "validation.conll, line 3: 3 columns, but the lines before it have 2"),
+        ("Ann O\n\nb\n", "validation.conll, line 3: 'b' has no tag; a line needs"),
         (b"Ann O\nZ\xfcrich B-LOC\n", "validation.conll, line 2: byte 0xfc is not UTF-8"),
         ("Ann PER\n", "validation.conll, line 1: 'PER' is not a tag"),
         ("a O\n\nAnn Q-PER\n", "validation.conll, line 3: 'Q-PER' is not a tag.*: Ann"),
         (
             "-DOCSTART- O\n\nthe O\nKent I-PER\nAnn B-PER\n\nOslo B-LOC\n",
             "validation.conll, line 4: I-PER after O breaks IOB2, and the corpus fits none of "
-            r"IOB2, IOB1, BIOES better \(places that break IOB2: 1\); in the sentence: the Kent",
+            r"IOB2, IOB1, BIOES better \(places that break IOB2: 1\); correct the tags in the "
+            "sentence: the Kent Ann$",
         ),
         (
             "Kent B-PER\nKent I-PER\n\nKent I-PER\n",

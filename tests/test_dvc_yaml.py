@@ -3,7 +3,10 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,19 @@ VERSIONS = "requirements.lock"
 each_stage = pytest.mark.parametrize("name", STAGES)
 
 
+def imported_names(module: Path) -> list[str]:
+    """The dotted names that a module imports; of `from a import b` both `a` and `a.b`."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{module}: a relative import"
+            assert node.level == 0, f"{module}: a relative import"
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
 def imports(file: Path, root: Path = ROOT) -> set[Path]:
     """The modules of this repository that a file imports, at any depth, also inside functions."""
     found: set[Path] = set()
@@ -31,19 +47,20 @@ def imports(file: Path, root: Path = ROOT) -> set[Path]:
         if module in found:
             continue
         found.add(module)
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{module}: a relative import"
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
-                names.append(node.module or "")
-            for name in names:
-                if name.split(".")[0] in FIRST_PARTY:
-                    path = root.joinpath(*name.split(".")).with_suffix(".py")
-                    waiting += [path] if path.is_file() else []
+        for name in imported_names(module):
+            if name.split(".")[0] in FIRST_PARTY:
+                path = root.joinpath(*name.split(".")).with_suffix(".py")
+                waiting += [path] if path.is_file() else []
     return found
+
+
+def third_party(package: str) -> set[str]:
+    """What a package needs that is neither Python's own nor of this repository, at any depth."""
+    modules: set[Path] = set()
+    for path in (ROOT / package).rglob("*.py"):
+        modules |= imports(path)
+    names = {name.split(".")[0] for module in modules for name in imported_names(module)}
+    return names - sys.stdlib_module_names - {package, *FIRST_PARTY}
 
 
 def signature(name: str) -> inspect.Signature:
@@ -144,6 +161,25 @@ def test_stages_do_not_import_each_other_nor_the_library_a_stage() -> None:
     for package, allowed in (("tagger", {"tagger"}), ("evaluation", {"tagger", "evaluation"})):
         for path in (ROOT / package).rglob("*.py"):
             assert {p.relative_to(ROOT).parts[0] for p in imports(path)} <= allowed
+
+
+def test_the_package_declares_what_the_tagger_imports() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
+    assert third_party("tagger") == declared
+
+
+@pytest.mark.parametrize("package", ["evaluation", "review"])
+def test_scoring_and_comparing_need_no_torch(package: str) -> None:
+    assert "torch" not in third_party(package)
+
+
+def test_packages_run_no_code_of_their_own_when_they_are_imported() -> None:
+    """So no stage need depend on an `__init__.py`, which importing any module of it would run."""
+    for package in FIRST_PARTY:
+        for path in (ROOT / package).rglob("__init__.py"):
+            (docstring,) = ast.parse(path.read_text(encoding="utf-8")).body
+            assert isinstance(docstring, ast.Expr), path
 
 
 def test_the_closure_sees_imports_at_any_depth(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,13 @@ import torch
 from seqeval.metrics import f1_score
 
 from tagger.corpus.tags import spans
+from tagger.encoding.encoder import Encoder
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import read_lines
 from tagger.model.tagger import Tagger
+from tagger.predict import Predictor
 from tests.conftest import Data, run_evaluate
+from tests.test_model import CLASSROOM
 from tests.test_scoring import conlleval, fractions
 
 CURVE = "epoch,train_loss,validation_loss,validation_f1\n1,0.5,0.4,0.6\n2,0.3,0.3,0.7\n"
@@ -26,24 +30,32 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(0)
     vectors = torch.from_numpy(read_vectors(sample.embeddings))
-    tags = read_lines(sample.index / "tags.txt")
-    tagger = Tagger(
-        vectors, tags=tags, scheme="IOB2", forms=0, characters=0, filters=1,
-        document=False, crf=False, hidden=8, layers=1, dropout=0.0, recurrent_dropout=0.0,
-    )  # fmt: skip
+    tags = tuple(read_lines(sample.index / "tags.txt"))
+    tagger = Tagger(vectors, replace(CLASSROOM, tags=tags))
     for parameter in tagger.parameters():
         parameter.data.mul_(4)
-    tagger.save(folder / "model")
+    encoder = Encoder.load(sample.index, sample.embeddings)
+    Predictor(encoder, tagger).save(folder / "model", sample.embeddings)
     (folder / "curve.csv").write_text(CURVE, encoding="utf-8")
     for name in ("one", "again"):
         run_evaluate(sample, folder / "model", folder / "curve.csv", folder / name)
     return folder
 
 
+START = "-DOCSTART- O O"
+
+
+def blocks_of(path: Path) -> list[str]:
+    """What stands between the empty lines of a file of predictions."""
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n\n")
+    return text.split("\n\n")[:-1]
+
+
 def read_predictions(path: Path) -> list[list[list[str]]]:
     """The sentences of a file of predictions, each a list of [token, gold, predicted]."""
-    text = path.read_text(encoding="utf-8")
-    return [[line.split(" ") for line in block.splitlines()] for block in text.split("\n\n")[:-1]]
+    sentences = [block for block in blocks_of(path) if block != START]
+    return [[line.split(" ") for line in sentence.split("\n")] for sentence in sentences]
 
 
 def test_it_writes_the_same_bytes_again(evaluated: Path) -> None:
@@ -54,7 +66,17 @@ def test_it_writes_the_same_bytes_again(evaluated: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_predictions_are_the_corpus_with_tags_that_score_as_told(
+def test_predictions_tell_the_documents(sample: Data, evaluated: Path, split: str) -> None:
+    table = pd.read_parquet(sample.corpus / f"{split}.parquet")
+    is_start = [block == START for block in blocks_of(evaluated / f"one/predictions/{split}.conll")]
+    numbers = zip(itertools.accumulate(is_start), is_start, strict=True)
+    documents = [number - 1 for number, start in numbers if not start]
+    assert documents == table["document"].tolist()
+    assert max(documents) > 3
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_predictions_are_the_corpus_with_tags_that_score_as_the_metrics_say(
     sample: Data, evaluated: Path, split: str
 ) -> None:
     sentences = read_predictions(evaluated / "one/predictions" / f"{split}.conll")
@@ -124,7 +146,7 @@ def test_slices_and_errors_add_up(evaluated: Path, split: str) -> None:
     low, high = scores["f1_interval"].values()
     assert low < scores["f1"] < high
     table = pd.read_csv(evaluated / "one/intervals.csv").query("split == @split")
-    all_ = table.set_index("slice").loc["all"]
+    all_ = table.set_index("level").loc["all"]
     assert [all_["score"], all_["low"], all_["high"]] == pytest.approx(
         [scores["f1"], low, high], abs=1e-4
     )

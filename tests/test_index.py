@@ -23,13 +23,14 @@ def test_ids_lead_back_to_the_corpus(sample: Data, split: str) -> None:
     assert len(stored) == len(table)
     for i, (_, row) in enumerate(table.iterrows()):
         start, end = stored.offsets[i : i + 2].tolist()
-        found = [words[id_] for id_ in stored.words[stored.types[start:end]].tolist()]
+        found = [words[id_] for id_ in stored.words[stored.token_types[start:end]].tolist()]
         expected = [t.lower() if t.lower() in words else None for t in row["tokens"]]
         assert found == expected
+        assert stored.tags is not None
         assert stored.tags[start:end].tolist() == list(row["ner_tags"])
         assert stored.documents[i] == row["document"]
-        names = stored.names[start:end].tolist()
-        assert [name > 0 for name in names] == [t.lower() != t for t in row["tokens"]]
+        mentions = stored.mention_ids[start:end].tolist()
+        assert [mention > 0 for mention in mentions] == [t.lower() != t for t in row["tokens"]]
 
 
 def test_the_shuffled_sample_has_the_ids_it_always_had(sample: Data, tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_the_shuffled_sample_has_the_ids_it_always_had(sample: Data, tmp_path: P
     table = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
     shuffled = table.add_column("number", range(len(table))).shuffle(seed=1)
     stored = Split.read(sample.index / "train.safetensors")
-    words = stored.words[stored.types]
+    words = stored.words[stored.token_types]
     ids = [words[stored.offsets[i] : stored.offsets[i + 1]] for i in shuffled["number"][:3]]
     assert [" ".join(tokens) for tokens in shuffled["tokens"][:3]] == [
         '" We may cook the books no longer , " said Dalton .',
@@ -61,7 +62,7 @@ def test_index_json_says_what_the_tensors_hold(sample: Data) -> None:
     )
     for split in SPLITS:
         tokens = pd.read_parquet(sample.corpus / f"{split}.parquet")["tokens"].explode()
-        for what, some in (("tokens", tokens), ("types", tokens.drop_duplicates())):
+        for what, some in (("tokens", tokens), ("token_types", tokens.drop_duplicates())):
             exact = some.isin(words)
             lower = ~exact & some.str.lower().isin(words)
             assert summary[split]["coverage"][what] == {
@@ -76,7 +77,7 @@ def test_it_writes_the_same_bytes_again(sample: Data, tmp_path: Path) -> None:
     index(sample.corpus, sample.embeddings, tmp_path / "again")
     names = sorted(path.name for path in sample.index.iterdir())
     tensors = sorted(f"{split}.safetensors" for split in SPLITS)
-    assert set(names) == {"characters.txt", "forms.txt", "index.json", "tags.txt", *tensors}
+    assert set(names) == {"characters.txt", "train_tokens.txt", "index.json", "tags.txt", *tensors}
     for name in names:
         assert (sample.index / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
@@ -84,4 +85,5 @@ def test_it_writes_the_same_bytes_again(sample: Data, tmp_path: Path) -> None:
 def test_tags_are_those_of_the_corpus(sample: Data) -> None:
     assert read_lines(sample.index / "tags.txt")[:5] == ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
     tags = Split.read(sample.index / "train.safetensors").tags
+    assert tags is not None
     assert set(np.unique(tags)) == set(range(9))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from tagger.encoding.layout import Packing
-from tagger.model.lstm import BiLSTM, workers
+from tagger.encoding.layout import Layout
+from tagger.model.lstm import BiLSTM
+from tagger.model.threads import configure_threads, parallel_map
 
 SIZE, HIDDEN = 4, 3
 
@@ -25,7 +26,7 @@ def call(layer: BiLSTM, lengths: list[int], executor: Executor | None) -> tuple[
     generator = torch.Generator().manual_seed(1)
     states = torch.randn(sum(lengths), SIZE, dtype=torch.float64, generator=generator)
     states = states.to(next(layer.parameters()).dtype).requires_grad_()
-    output = layer(states, Packing.of(torch.tensor(lengths)), executor)
+    output = layer(states, Layout.of(torch.tensor(lengths)), executor)
     loss = (output * torch.arange(output.numel()).view_as(output)).sum()
     return output, *torch.autograd.grad(loss, (states, *layer.parameters()))
 
@@ -63,7 +64,7 @@ def test_dropout_leaves_values_of_the_state_out_of_every_next_step() -> None:
     torch.manual_seed(1)
     dropped = call(layer, lengths, None)
     torch.manual_seed(1)
-    for one, two in zip(dropped, call(layer, lengths, workers(2)), strict=True):
+    for one, two in zip(dropped, call(layer, lengths, configure_threads(2)), strict=True):
         assert torch.equal(one, two)
     assert torch.equal(call(layer.eval(), lengths, None)[0], plain), "not when it tags"
 
@@ -92,10 +93,10 @@ def test_two_threads_give_the_bits_of_one(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     layer, lengths = BiLSTM(40, 64).to(dtype), [17] * 30 + [16, 5]
     states = torch.randn(sum(lengths), 40, dtype=dtype, requires_grad=True)
-    packing = Packing.of(torch.tensor(lengths))
+    layout = Layout.of(torch.tensor(lengths))
     results = []
-    for executor in (workers(1), workers(2)):
-        output = layer(states, packing, executor)
+    for executor in (configure_threads(1), configure_threads(2)):
+        output = layer(states, layout, executor)
         results.append((output, *torch.autograd.grad(output.sin().sum(), [*layer.parameters()])))
     for one, two in zip(*results, strict=True):
         assert torch.equal(one, two)
@@ -103,18 +104,19 @@ def test_two_threads_give_the_bits_of_one(dtype: torch.dtype) -> None:
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
     layer = make_layer()
-    packing = Packing.of(torch.tensor([2]))
+    layout = Layout.of(torch.tensor([2]))
     with pytest.raises(RuntimeError, match="size"):
-        layer(torch.zeros(2, SIZE + 1, dtype=torch.float64), packing, workers(2))
+        layer(torch.zeros(2, SIZE + 1, dtype=torch.float64), layout, configure_threads(2))
 
 
 @pytest.mark.parametrize(("threads", "shared"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4)])
 def test_up_to_three_threads_no_operation_is_shared(threads: int, shared: int) -> None:
     try:
-        executor = workers(threads)
+        executor = configure_threads(threads)
         assert torch.get_num_threads() == shared
         assert (executor is None) == (threads == 1)
         if executor is not None:
-            assert set(executor.map(lambda _: torch.get_num_threads(), range(9))) == {shared}
+            counts = parallel_map(executor, lambda _: torch.get_num_threads(), range(9))
+            assert set(counts) == {shared}
     finally:
         torch.set_num_threads(1)

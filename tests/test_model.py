@@ -1,7 +1,6 @@
 """A sentence's tags are its own, whatever it is batched with; each part does what it says."""
 
-import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,56 +10,47 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from tagger.corpus.tags import is_allowed, tag_set, transitions
-from tagger.encoding.document import ELSEWHERE
 from tagger.encoding.split import Batch, Split
 from tagger.encoding.vocabulary import LONGEST
-from tagger.files import InputError
-from tagger.model.lstm import workers
-from tagger.model.tagger import CHARACTER_SIZE, CONFIG, KERNEL, Tagger
+from tagger.model.configuration import TaggerConfiguration
+from tagger.model.tagger import CHARACTER_SIZE, KERNEL, Tagger
+from tagger.model.threads import configure_threads
+from tests.factories import ENCODER, WORDS, make_split
 
-WORDS, DIMENSION, FORMS, CHARACTERS = 30, 6, 20, 9
-FULL: dict[str, Any] = {
-    "scheme": "BIOES", "forms": FORMS, "characters": CHARACTERS, "filters": 7,
-    "document": True, "crf": True, "hidden": 5, "layers": 2, "dropout": 0.5,
-    "recurrent_dropout": 0.25,
-}  # fmt: skip
-CLASSROOM: dict[str, Any] = FULL | {
-    "scheme": "IOB2", "forms": 0, "characters": 0, "document": False,
-    "crf": False, "layers": 1,
-}  # fmt: skip
-each_model = pytest.mark.parametrize("options", [FULL, CLASSROOM], ids=["full", "classroom"])
+DIMENSION = 6
+FULL = TaggerConfiguration(
+    tags=tuple(tag_set(["PER", "LOC"], "BIOES")),
+    scheme="BIOES",
+    train_tokens=len(ENCODER.train_tokens),
+    characters=len(ENCODER.characters),
+    filters=7,
+    document=True,
+    crf=True,
+    hidden=5,
+    layers=2,
+    dropout=0.5,
+    recurrent_dropout=0.25,
+)
+CLASSROOM = replace(
+    FULL,
+    tags=tuple(tag_set(["PER", "LOC"])),
+    scheme="IOB2",
+    train_tokens=0,
+    characters=0,
+    document=False,
+    crf=False,
+    layers=1,
+)
+each_model = pytest.mark.parametrize("configuration", [FULL, CLASSROOM], ids=["full", "classroom"])
 
 
-def make_tagger(options: dict[str, Any]) -> Tagger:
+def make_tagger(configuration: TaggerConfiguration) -> Tagger:
+    """A tagger with random weights, large and none of them zero, so that every part shows."""
     torch.manual_seed(0)
-    vectors = torch.randn(WORDS + 2, DIMENSION)
-    tagger = Tagger(vectors, tags=tag_set(["PER", "LOC"], options["scheme"]), **options)
-    for parameter in tagger.parameters():  # large and none zero, so that everything shows
+    tagger = Tagger(torch.randn(len(WORDS) + 2, DIMENSION), configuration)
+    for parameter in tagger.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.3).mul_(2)
     return tagger.eval()
-
-
-def make_split(lengths: list[int], seed: int = 0) -> Split:
-    generator = torch.Generator().manual_seed(seed)
-    types, tokens = 25, sum(lengths)
-
-    def some(high: int, *shape: int) -> torch.Tensor:
-        return torch.randint(high, shape, generator=generator, dtype=torch.int32)
-
-    characters = some(CHARACTERS, types, LONGEST) + 1
-    sizes = some(LONGEST, types) + 1
-    characters[torch.arange(LONGEST) >= sizes[:, None]] = 0
-    return Split(
-        types=some(types, tokens),
-        words=some(WORDS + 1, types),
-        forms=some(FORMS + 1, types),
-        characters=characters,
-        elsewhere=some(2, tokens, ELSEWHERE).bool(),
-        names=some(4, tokens),
-        tags=some(5, tokens),
-        offsets=torch.tensor([0, *lengths]).cumsum(0),
-        documents=torch.zeros(len(lengths), dtype=torch.int32),
-    )
 
 
 def batch_of(tagger: Tagger, split: Split) -> Batch:
@@ -76,64 +66,74 @@ def batch_of(tagger: Tagger, split: Split) -> Batch:
     seed=st.integers(0, 99),
 )
 def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
-    options: dict[str, Any], lengths: list[int], size: int, seed: int
+    configuration: TaggerConfiguration, lengths: list[int], size: int, seed: int
 ) -> None:
-    tagger, split = make_tagger(options), make_split(lengths, seed)
+    tagger, split = make_tagger(configuration), make_split(lengths, seed)
     gold = torch.zeros(sum(lengths), dtype=torch.int64)
     alone, loss_alone = tagger.tag(split, gold, batch_size=1)
     together, loss_together = tagger.tag(split, gold, batch_size=size)
     assert torch.equal(alone, together)
     assert loss_alone == pytest.approx(loss_together, rel=1e-4)
-    for tags in split.sentences(alone, tagger.tags):
-        assert all(is_allowed(left, right, options["scheme"]) for left, right in transitions(tags))
+    for tags in split.by_sentence(alone, configuration.tags):
+        pairs = transitions(tags)
+        assert all(is_allowed(left, right, configuration.scheme) for left, right in pairs)
 
 
-@pytest.mark.parametrize("without", [None, "forms", "characters", "document"])
-def test_each_input_has_an_effect_that_goes_with_it(without: str | None) -> None:
-    options = FULL | ({without: 0} if without else {})
-    tagger, split = make_tagger(options), make_split([4, 7])
+@pytest.mark.parametrize(
+    ("without", "inputs"),
+    [
+        (None, ()),
+        ("train_tokens", ("train_tokens",)),
+        ("characters", ("characters",)),
+        ("document", ("casing_in_document", "mention_ids")),
+    ],
+)
+def test_each_input_has_an_effect_that_goes_with_it(
+    without: str | None, inputs: tuple[str, ...]
+) -> None:
+    changes: dict[str, Any] = {without: 0} if without else {}
+    configuration = replace(FULL, **changes)
+    tagger, split = make_tagger(configuration), make_split([4, 7])
     emissions = tagger(batch_of(tagger, split))
-    for name in ("forms", "characters"):
-        changed = dict(vars(split))
-        changed[name] = (changed[name] + 1) % (CHARACTERS if name == "characters" else 9)
-        other = tagger(batch_of(tagger, Split(**changed)))
-        assert torch.equal(emissions, other) == (name == without)
-    changed = vars(split) | {"elsewhere": ~split.elsewhere}
-    other = tagger(batch_of(tagger, Split(**changed)))
-    assert torch.equal(emissions, other) == (without == "document")
+    changed_inputs = {
+        "train_tokens": (split.train_tokens + 1) % 9,
+        "characters": (split.characters + 1) % len(ENCODER.characters),
+        "casing_in_document": ~split.casing_in_document,
+        "mention_ids": split.mention_ids.flip(0),
+    }
+    for name, changed in changed_inputs.items():
+        other = tagger(batch_of(tagger, replace(split, **{name: changed})))
+        assert torch.equal(emissions, other) == (name in inputs), name
 
 
 def test_the_width_of_the_padding_of_characters_changes_nothing() -> None:
     tagger, split = make_tagger(FULL), make_split([4, 7])
-    wide = dict(vars(split))
-    wide["characters"] = torch.nn.functional.pad(split.characters, (0, 9))
-    torch.testing.assert_close(
-        tagger(batch_of(tagger, split)), tagger(batch_of(tagger, Split(**wide)))
-    )
+    wide = replace(split, characters=F.pad(split.characters, (0, 9)))
+    assert wide.characters.shape[1] == LONGEST + 9
+    torch.testing.assert_close(tagger(batch_of(tagger, split)), tagger(batch_of(tagger, wide)))
 
 
 def test_characters_are_read_as_by_a_convolution() -> None:
     tagger, split = make_tagger(FULL), make_split([9])
     assert tagger.characters is not None
-    batch = batch_of(tagger, split)
     width = tagger.filters.out_features
     with torch.no_grad():
         weights = tagger.filters.weight.view(width, KERNEL, CHARACTER_SIZE).transpose(1, 2)
         expected = []
-        for ids in split.characters[split.types.long()]:
+        for ids in split.characters:
             word = tagger.characters.weight[[0, *ids[ids > 0].tolist(), 0]].T
             filtered = F.conv1d(word, weights, tagger.filters.bias)
             expected.append(filtered.amax(dim=1))
-        found = tagger.read_characters(batch)[batch.types]
+        found = tagger.character_features(split.characters)
     torch.testing.assert_close(found, torch.stack(expected))
 
 
 def test_dropout_drops_a_value_from_all_of_a_sentence_and_scales_the_rest() -> None:
-    tagger, split = make_tagger(FULL | {"dropout": 0.25}), make_split([400, 300])
-    batch = batch_of(tagger, split)
+    tagger = make_tagger(replace(FULL, dropout=0.25))
+    layout = batch_of(tagger, make_split([400, 300])).layout
     states = torch.ones(700, 5000)
-    assert torch.equal(tagger.drop(states, batch), states), "not when it tags"
-    dropped = tagger.train().drop(states, batch)
+    assert torch.equal(tagger.drop(states, layout), states), "not when it tags"
+    dropped = tagger.train().drop(states, layout)
     for sentence in dropped.split([400, 300]):
         assert (sentence == sentence[0]).all()
         assert set(sentence[0].tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
@@ -145,14 +145,14 @@ def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
     tagger, split = make_tagger(FULL), make_split([5, 9, 2, 9, 30, 7])
     gold = torch.zeros(62, dtype=torch.int64)
     tags, losses, gradients = [], [], []
-    for executor in (workers(1), workers(2)):
+    for executor in (configure_threads(1), configure_threads(2)):
         found, loss = tagger.tag(split, gold, batch_size=2, executor=executor)
         tags.append(found)
         losses.append(loss)
         torch.manual_seed(0)
         batch = batch_of(tagger, split)
         tagger.train().zero_grad()
-        tagger.loss(tagger(batch, executor), gold, batch.packing).backward()
+        tagger.loss(tagger(batch, executor), gold, batch.layout).backward()
         gradients.append([p.grad for p in tagger.parameters()])
     assert torch.equal(*tags)
     assert losses[0] == losses[1]
@@ -163,16 +163,16 @@ def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
 
 
 @each_model
-def test_the_loss_is_a_mean_over_tokens(options: dict[str, Any]) -> None:
-    tagger, split = make_tagger(options), make_split([3, 5])
+def test_the_loss_is_a_mean_over_tokens(configuration: TaggerConfiguration) -> None:
+    tagger, split = make_tagger(configuration), make_split([3, 5])
     batch = batch_of(tagger, split)
     gold = torch.zeros(8, dtype=torch.int64)
     emissions = tagger(batch)
-    if options["crf"]:
-        expected = tagger.crf.loss(emissions, gold, batch.packing) / 8
+    if configuration.crf:
+        expected = tagger.crf.loss(emissions, gold, batch.layout) / 8
     else:
         expected = -emissions.log_softmax(dim=1)[:, 0].mean()
-    torch.testing.assert_close(tagger.loss(emissions, gold, batch.packing), expected)
+    torch.testing.assert_close(tagger.loss(emissions, gold, batch.layout), expected)
 
 
 def test_without_a_crf_transitions_are_constraints_alone() -> None:
@@ -180,29 +180,22 @@ def test_without_a_crf_transitions_are_constraints_alone() -> None:
     assert not any(parameter.requires_grad for parameter in tagger.crf.parameters())
 
 
+@each_model
+def test_every_trained_parameter_has_one_optimizer(configuration: TaggerConfiguration) -> None:
+    tagger = make_tagger(configuration).train()
+    batch = batch_of(tagger, make_split([5, 9]))
+    gold = torch.zeros(14, dtype=torch.int64)
+    tagger.loss(tagger(batch), gold, batch.layout).backward()
+    dense, sparse = tagger.dense_parameters(), tagger.sparse_parameters()
+    trained = [p for p in tagger.parameters() if p.requires_grad]
+    assert sorted(map(id, (*dense, *sparse))) == sorted(map(id, trained))
+    for parameters, is_sparse in ((dense, False), (sparse, True)):
+        for parameter in parameters:
+            assert parameter.grad is not None
+            assert parameter.grad.is_sparse == is_sparse
+
+
 def test_vectors_of_words_are_neither_trained_nor_stored() -> None:
     tagger = make_tagger(FULL)
     assert "vectors" not in tagger.state_dict()
     assert not tagger.vectors.requires_grad
-
-
-@each_model
-def test_a_saved_model_is_rebuilt_from_its_folder_alone(
-    options: dict[str, Any], tmp_path: Path
-) -> None:
-    tagger, split = make_tagger(options), make_split([4, 9])
-    for name in ("one", "another"):
-        tagger.save(tmp_path / name)
-    for file in (tmp_path / "one").iterdir():
-        assert file.read_bytes() == (tmp_path / "another" / file.name).read_bytes()
-    again = Tagger.load(tmp_path / "one", tagger.vectors)
-    assert torch.equal(again.tag(split)[0], tagger.tag(split)[0])
-    config = json.loads((tmp_path / "one" / CONFIG).read_text())
-    assert config["tags"] == tagger.tags
-    assert config["hidden"] == 5
-
-
-def test_other_vectors_are_refused(tmp_path: Path) -> None:
-    make_tagger(FULL).save(tmp_path / "model")
-    with pytest.raises(InputError, match=r"config.json: .* 30 vectors of 6 dimensions, not 9 of 6"):
-        Tagger.load(tmp_path / "model", torch.zeros(11, DIMENSION))

@@ -4,6 +4,7 @@ import json
 import platform
 from hashlib import sha256
 
+from benchmarks.processors import SETTINGS
 from tests.conftest import Clone
 
 
@@ -25,3 +26,13 @@ def test_with_the_pipelines_own_settings_it_finds_the_pipelines_own_results(
     assert other[0] == "SSE4"
     if platform.machine() == "x86_64":
         assert other[-1] != weights[:8], "the variables have reached the stage"
+
+
+def test_one_setting_changes_only_what_mkl_computes() -> None:
+    threads, variables = SETTINGS["MKL_CBWR=AVX2"]
+    assert threads == 2
+    assert variables == {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_CBWR": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    }

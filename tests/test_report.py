@@ -2,10 +2,8 @@
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,21 +11,19 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from evaluation.errors import KINDS, find_errors
 from evaluation.report import Axis, describe, render
 from evaluation.slices import SLICES
 from tagger.corpus.tags import Span
+from tests.browser import CONTRASTS, Open
 
-pytestmark = pytest.mark.xdist_group("report")  # one browser, in one worker
+pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-UNSEEN, CAPITALS = SLICES["unseen_entities"], SLICES["sentences_in_capitals"]
+UNSEEN, CAPITALS = (SLICES[name].label for name in ("unseen_entities", "sentences_in_capitals"))
 NASTY = "<img/src=x/onerror=alert(1)>"  # a type of entity, as no tag's rules forbid
 Sentence = dict[str, Any]
-Open = Callable[..., Page]
 
 
 def sentence(
@@ -38,7 +34,9 @@ def sentence(
     split: str = "test",
     slices: Sequence[str] = (),
 ) -> Sentence:
-    found = describe(text.split(" "), [Span(*s) for s in gold], [Span(*s) for s in predicted])
+    found = describe(
+        text.split(" "), [Span(*s) for s in gold], {"predicted": [Span(*s) for s in predicted]}
+    )
     return {**found, "split": split, "document": 7, "sentence": number, "slices": list(slices)}
 
 
@@ -57,9 +55,18 @@ SENTENCES = [
 ]  # fmt: skip
 
 
+CURVE = pd.DataFrame(
+    [(1, 0.4, 0.3, 0.7), (2, 0.2, 0.15, 0.9123), (3, 0.1, 0.2, 0.85)],
+    columns=["epoch", "train_loss", "validation_loss", "validation_f1"],
+)
+
+
 def page_of(
-    sentences: Sequence[Sentence] = SENTENCES, types: Sequence[str] = ("PER", "ORG", "LOC")
+    sentences: Sequence[Sentence] = SENTENCES,
+    types: Sequence[str] = ("PER", "ORG", "LOC"),
+    curve: pd.DataFrame | None = CURVE,
 ) -> str:
+    """A report; with no sentences it is one of predictions without an error."""
     row = {"precision": 0.9, "recall": 0.8, "f1": 0.8471, "support": 1234}
     scores: dict[str, Any] = {
         split: {
@@ -67,27 +74,29 @@ def page_of(
             "accuracy": 0.98, "invalid_transitions": 0, "sentences": 2345, "tokens": 34567,
             "types": dict.fromkeys(sorted(types), row),
             "slices": {"unseen_entities": {"recall": 0.8, "support": 99}},
-            "errors": {kind.replace(" ", "_"): 100 + i for i, kind in enumerate(KINDS)},
+            "errors": {
+                kind.replace(" ", "_"): 100 + i if sentences else 0 for i, kind in enumerate(KINDS)
+            },
         }
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
     }  # fmt: skip
+    names = [("all", "all"), *(("type", type_) for type_ in types), ("slice", UNSEEN)]
     rows = [
-        (split, name, "recall" if name == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
+        (split, *name, "recall" if name[1] == UNSEEN else "F1", f1, f1 - 0.02, f1 + 0.01, 50)
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
-        for name in ("all", *types, UNSEEN)
+        for name in names
     ]
-    columns = ["split", "slice", "measure", "score", "low", "high", "support"]
+    columns = ["split", "level", "slice", "measure", "score", "low", "high", "support"]
     confusion = [
         (split, *pair, 1000 + i)
         for split in scores
         for i, pair in enumerate(product(("O", *types), repeat=2))
     ]
-    curve = [(1, 0.4, 0.3, 0.7), (2, 0.2, 0.15, 0.9123), (3, 0.1, 0.2, 0.85)]
     return render(
         scores,
         pd.DataFrame(rows, columns=columns),
         pd.DataFrame(confusion, columns=["split", "gold", "predicted", "tokens"]),
-        pd.DataFrame(curve, columns=["epoch", "train_loss", "validation_loss", "validation_f1"]),
+        curve,
         sentences,
     )
 
@@ -124,7 +133,7 @@ def test_markup_in_a_type_is_escaped_wherever_it_is_shown() -> None:
 def test_a_description_points_at_its_own_entities() -> None:
     gold = [Span(0, 2, "PER"), Span(3, 4, "LOC"), Span(5, 6, "ORG")]
     predicted = [Span(0, 2, "PER"), Span(2, 4, "LOC"), Span(4, 5, "PER")]
-    found = describe(list("abcdef"), gold, predicted)
+    found = describe(list("abcdef"), gold, {"predicted": predicted})
     assert found["tokens"] == list("abcdef")
     assert found["gold"][0] == [0, 2, "PER"]
     assert [
@@ -137,18 +146,32 @@ def test_a_description_points_at_its_own_entities() -> None:
     ] == find_errors(gold, predicted)
 
 
+def test_an_error_of_several_taggers_is_described_once() -> None:
+    gold = [Span(0, 2, "PER"), Span(3, 4, "LOC"), Span(5, 6, "ORG")]
+    base = [Span(3, 4, "ORG")]
+    head = [Span(0, 2, "PER"), Span(2, 3, "PER"), Span(3, 4, "ORG")]
+    found = describe(list("abcdef"), gold, {"base": base, "head": head})
+    assert found["base"] == [[3, 4, "ORG"]]
+    assert found["errors"] == [
+        {"kind": "missed", "gold": 0, "base": None},
+        {"kind": "spurious", "gold": None, "head": 1},
+        {"kind": "wrong type", "gold": 1, "base": 0, "head": 2},
+        {"kind": "missed", "gold": 2, "base": None, "head": None},
+    ]
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_an_axis_holds_its_values_and_has_few_even_ticks(values: list[float]) -> None:
     axis = Axis.over(values, 0, 1000)
     places, texts = zip(*axis.ticks, strict=True)
-    assert all(0 <= axis.at(value) <= 1000 for value in values)
+    assert all(0 <= axis.position(value) <= 1000 for value in values)
     assert places[0] == 0
     assert places[-1] == 1000
     assert 2 <= len(set(texts)) == len(places) <= 8
     even = [1000 * i / (len(places) - 1) for i in range(len(places))]
     assert list(places) == pytest.approx(even, abs=0.1)
     # A tick's text is the value at its place
-    assert [axis.at(float(text)) for text in texts] == pytest.approx(even, abs=0.1)
+    assert [axis.position(float(text)) for text in texts] == pytest.approx(even, abs=0.1)
 
 
 def svgs(page: str) -> list[ElementTree.Element]:
@@ -189,46 +212,15 @@ def test_the_header_and_the_tables_hold_the_scores() -> None:
     assert "missed no prediction shares a token with it 100 100 spurious" in text
 
 
+def test_a_type_may_be_called_like_all_or_like_a_slice() -> None:
+    page = page_of(types=("all", UNSEEN))
+    rows = re.findall(r'<tr class="(\w+)">\s*<th scope="row">([^<]*)</th>', page)
+    assert rows == [("all", "all entities"), ("type", "all"), ("type", UNSEEN), ("slice", UNSEEN)]
+    names = [text.text for text in svgs(page)[0].iter("text") if text.get("class") == "name"]
+    assert names == ["all entities", "all", UNSEEN, UNSEEN]
+
+
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is on the path")
-    with sync_playwright() as playwright:
-        # Root has no sandbox, and who tests in a container is root.
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens a report; in the end it has asked for nothing but its file, and nothing went wrong."""
-    path = tmp_path / "index.html"
-    requests: list[str] = []
-    troubles: list[str] = []
-    contexts = []
-
-    def opened(html: str | None = None, fragment: str = "", **options: Any) -> Page:
-        path.write_text(page_of() if html is None else html, encoding="utf-8")
-        context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)  # the machine may be busy
-        page.on("request", lambda request: requests.append(request.url.split("#")[0]))
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.goto(path.as_uri() + fragment)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert set(requests) == {path.as_uri()}
-    assert troubles == []
 
 
 def shown(page: Page) -> list[int]:
@@ -271,7 +263,7 @@ def wanted(split: str, kind: str, type_: str, slice_: str, search: str) -> list[
 
 
 def test_every_combination_of_filters_leaves_the_sentences_that_it_should(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(page_of())
     combinations = list(
         product(
             ("", "validation", "test"),
@@ -296,7 +288,7 @@ def test_every_combination_of_filters_leaves_the_sentences_that_it_should(open_p
 
 
 def test_filters_search_and_their_counts(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(page_of())
     assert shown(page) == [10, 11, 12, 13, 14]
     assert count(page) == "5 of 5 sentences"
     page.locator("#split").select_option("test")
@@ -324,12 +316,12 @@ def test_filters_search_and_their_counts(open_page: Open) -> None:
 
 
 def test_a_view_is_in_the_address_and_the_counts_of_errors_lead_to_one(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(page_of())
     page.locator("#search").fill("ada & co")
     page.locator("#search").fill("ada quill")
     page.locator("#split").select_option("test")
     fragment = page.url.partition("#")[2]
-    again = open_page(fragment=f"#{fragment}")
+    again = open_page(page_of(), fragment=f"#{fragment}")
     assert shown(again) == [13]
     assert again.locator("#search").input_value() == "ada quill"
     again.locator(".kinds tr", has_text="spurious").get_by_role("link").first.click()
@@ -338,11 +330,11 @@ def test_a_view_is_in_the_address_and_the_counts_of_errors_lead_to_one(open_page
     assert focused(again) == "sentences"
     again.go_back()
     assert shown(again) == [13]
-    assert shown(open_page(fragment="#split=nonsense")) == [10, 11, 12, 13, 14]
+    assert shown(open_page(page_of(), fragment="#split=nonsense")) == [10, 11, 12, 13, 14]
 
 
 def test_all_of_it_works_by_keyboard(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(page_of())
     press = page.keyboard.press
     for _ in range(60):
         press("Tab")
@@ -388,7 +380,7 @@ def test_all_of_it_works_by_keyboard(open_page: Open) -> None:
 
 
 def test_a_sentence_is_drawn_with_its_entities_and_its_errors_in_words(open_page: Open) -> None:
-    page = open_page()
+    page = open_page(page_of())
     item = page.locator("#list > li").nth(3)  # "the old Ada Quill"
     item.scroll_into_view_if_needed()
     assert item.locator(".word").all_text_contents() == ["the", "old", "Ada", "Quill"]
@@ -409,6 +401,9 @@ def test_a_sentence_is_drawn_with_its_entities_and_its_errors_in_words(open_page
     assert item.locator(".bar.first").all_text_contents() == ["1PER", "1PER"]
     words = "1wrong boundarygold PER “Ada Quill”, predicted PER “Quill”"
     assert item.locator(".errors li").all_text_contents() == [words]
+    missed = page.locator("#list > li").first  # "Ada Quill met Bo in Tarrow ."
+    gaps = [token.locator(".gap.predicted").count() for token in missed.locator(".token").all()]
+    assert gaps == [0, 0, 0, 1, 0, 0, 0]
     labels = item.locator(".tokens").evaluate("e => getComputedStyle(e, '::before').content")
     assert "gold" in labels
     assert "predicted" in labels
@@ -475,6 +470,38 @@ def test_no_sentence_with_an_error_is_said(open_page: Open) -> None:
     assert page.locator("#filters").count() == 0
 
 
+@pytest.mark.parametrize("types", [[f"TYPE-{i}" for i in range(30)], []])
+def test_a_page_holds_without_errors_and_with_any_number_of_types(
+    open_page: Open, types: list[str]
+) -> None:
+    page = open_page(page_of([], types), viewport={"width": 400, "height": 844})
+    assert page.get_by_text("No sentence has an error.").is_visible()
+    rows = page.locator(".scores tr.type th").all_text_contents()
+    assert rows == types
+    assert set(page.locator(".kinds td span").all_text_contents()) == {"0"}
+    for matrix in page.locator("svg[aria-label^='Tokens of']").all():
+        assert matrix.locator("rect").count() == (1 + len(types)) ** 2
+        names = matrix.locator(".name").all_text_contents()
+        assert sorted(names) == sorted(2 * ["O", *types])
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    contrasts = page.evaluate(CONTRASTS)
+    assert {name: ratio for name, ratio in contrasts.items() if ratio < 4.5} == {}
+
+
+def test_many_types_can_be_filtered(open_page: Open) -> None:
+    types = [f"TYPE-{i}" for i in range(30)]
+    some = [sentence(i, "Ada met", [(0, 1, type_)], []) for i, type_ in enumerate(types)]
+    page = open_page(page_of(some, types))
+    page.locator("#type").select_option("TYPE-2")
+    assert shown(page) == [2]
+
+
+def test_without_a_curve_there_is_no_chart_of_training(open_page: Open) -> None:
+    page = open_page(page_of(curve=None))
+    assert page.get_by_text("Scores by type and slice").is_visible()
+    assert page.get_by_text("by epoch").count() == 0
+
+
 def test_a_phone_scrolls_only_down(open_page: Open) -> None:
     long = sentence(9, "x" * 400 + " Ada", [(0, 2, "A" * 60)], [(1, 2, "PER")])
     page = open_page(
@@ -489,41 +516,6 @@ def test_a_phone_scrolls_only_down(open_page: Open) -> None:
     bar = page.locator("#filters").bounding_box()
     assert bar
     assert bar["height"] < 844 / 4
-
-
-CONTRASTS = """() => {
-    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-    const luminance = layers => {  // of colours laid over each other
-        for (const [colour, opacity] of layers) {
-            canvas.globalAlpha = opacity;
-            canvas.fillStyle = colour;
-            canvas.fillRect(0, 0, 1, 1);
-        }
-        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(value => {
-            const c = value / 255;
-            return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const result = {};
-    for (const element of document.querySelectorAll("body *")) {
-        const texts = [...element.childNodes].filter(n => n.nodeType === 3 && n.data.trim());
-        const is_hidden = !element.checkVisibility() || element.closest("script, title, option");
-        if (!texts.length || is_hidden) continue;
-        const style = getComputedStyle(element), layers = [];
-        for (let e = element; e; e = e.parentElement)
-            layers.unshift([getComputedStyle(e).backgroundColor, 1]);
-        if (element.previousElementSibling?.tagName === "rect") {  // a cell of a matrix
-            const cell = getComputedStyle(element.previousElementSibling);
-            layers.push([cell.fill, cell.fillOpacity]);
-        }
-        const text = luminance([[element.closest("svg") ? style.fill : style.color, 1]]);
-        const back = luminance(layers);
-        result[`${element.tagName} ${element.getAttribute("class")} ${texts[0].data.trim()}`] =
-            (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
-    }
-    return result;
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

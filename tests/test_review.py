@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from evaluation.slices import COUNTS, Train, count
+from evaluation.slices import COUNTS, Train, count_entities
 from review.__main__ import align, cell, unexplained_results
 from review.compare import compare_split
 from review.revision import METRICS, SENTENCES, Revision, changed_parameters
@@ -32,7 +32,7 @@ def table(wrong: dict[str, float], seed: int, documents: int = 60) -> pd.DataFra
             predicted.append([t if random.random() > wrong.get(t[2:], 0.1) else "O" for t in tags])
             numbers.append(document)
     tokens = [["a"] * 6] * len(gold)
-    counts = count(tokens, numbers, gold, predicted, TYPES, Train.of([], []))
+    counts = count_entities(tokens, numbers, gold, predicted, TYPES, Train.of([], []))
     return counts.assign(split="test")
 
 
@@ -110,12 +110,15 @@ def test_slices_of_another_train_are_not_compared() -> None:
         for what in COUNTS
     }
     found = compare_split("test", [base], [base.assign(**moved)])
-    assert found.apart == ["entities seen in train (recall)", "entities unseen in train (recall)"]
-    assert not {row.label for row in found.rows} & set(found.apart)
-    assert found.verdict.endswith("p = 1.00)")
-    assert compare_split("test", [base], [base.drop(columns="length_1.gold")]).apart == [
-        "entities of 1 token"
+    assert found.incomparable_slices == [
+        "entities seen in train (recall)",
+        "entities unseen in train (recall)",
     ]
+    assert not {row.label for row in found.rows} & set(found.incomparable_slices)
+    assert found.verdict.endswith("p = 1.00)")
+    assert compare_split(
+        "test", [base], [base.drop(columns="length_1.gold")]
+    ).incomparable_slices == ["entities of 1 token"]
 
 
 def test_tables_are_aligned() -> None:

@@ -1,5 +1,6 @@
 """Parameters are coerced or refused by name, and errors end a stage with one line."""
 
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,22 @@ from tagger.files import InputError
 from tests.conftest import ROOT
 
 GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-STAGE_OF: dict[str, Any] = {"corpus": download, "embeddings": embed} | {
-    key: train for key in GOOD if key not in ("corpus", "embeddings")
-}
+STAGE_OF: dict[str, Any] = {
+    **dict.fromkeys(GOOD, train), "corpus": download, "embeddings": embed
+}  # fmt: skip
+
+
+def write(folder: Path, key: str, text: str) -> Path:
+    """Write the repository's params.yaml into a folder, with `text` as the value of one key."""
+    file = folder / "params.yaml"
+    lines = [f"{k}: {v}\n" for k, v in (GOOD | {key: text}).items()]
+    file.write_text("".join(lines), encoding="utf-8")
+    return file
 
 
 def read(tmp_path: Path, key: str, text: str) -> Any:
-    """What a key is read as, where `text` stands for it in params.yaml."""
-    file = tmp_path / "params.yaml"
-    lines = [f"{k}: {text if k == key else v}\n" for k, v in GOOD.items()]
-    file.write_text("".join(lines), encoding="utf-8")
-    stage = STAGE_OF[key]
-    return read_parameters(file, stage)[key]
+    """What a stage gets for a key where params.yaml has `text` as its value."""
+    return read_parameters(write(tmp_path, key, text), STAGE_OF[key])[key]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_run_ends_with_one_line_and_no_traceback(
         target.write_text(source.read_text() * layers)
 
     monkeypatch.chdir(tmp_path)
-    read(tmp_path, "layers", "2")
+    write(tmp_path, "layers", "2")
     monkeypatch.setattr(sys, "argv", ["copy", "a", "b"])
     with pytest.raises(SystemExit, match=r"^copy: .*No such file.*'a'$"):
         run(copy)
@@ -110,3 +115,15 @@ def test_run_ends_with_one_line_and_no_traceback(
     monkeypatch.setattr(sys, "argv", ["copy", "a"])
     with pytest.raises(SystemExit, match=r"^usage: python -m stages.copy SOURCE TARGET$"):
         run(copy)
+
+
+def test_a_stage_refuses_a_bad_parameter_with_one_line_before_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "dropout", "1.5")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", "no-embeddings", "no-index", "model", "curve.csv"])
+    message = r"^train: params.yaml: dropout: '1.5' is refused: Input should be less than 1$"
+    with pytest.raises(SystemExit, match=message):  # Python prints it, and ends with status 1
+        runpy.run_path(str(ROOT / "stages/train.py"), run_name="__main__")
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

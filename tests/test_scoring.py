@@ -1,18 +1,32 @@
-"""Scores against seqeval's default and against a count made as conlleval makes it."""
+"""Scores against the original conlleval, against a second count made as it counts, and seqeval."""
 
+import json
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
+from seqeval.scheme import IOB2
 
-from evaluation.scoring import count_confusions, score
+from evaluation.scoring import (
+    count_confusions,
+    count_invalid_transitions,
+    likeliest_scheme,
+    score,
+)
+from evaluation.significance import f1
+from evaluation.slices import ALL, Group, by_document, count_entities
 from tagger.corpus.tags import is_allowed, transitions
 
 TYPES = ("PER", "LOC")
 TAGS = ["O", *(f"{prefix}-{type_}" for prefix in "BI" for type_ in TYPES)]
 Tags = list[list[str]]
+ORIGINAL = json.loads(
+    (Path(__file__).parent / "data" / "conlleval.json").read_text(encoding="utf-8")
+)["corpora"]
 
 
 def conlleval(gold: Tags, predicted: Tags) -> tuple[int, int, int]:
@@ -82,51 +96,80 @@ def test_all_scorers_agree_on_valid_sequences(corpus: tuple[Tags, Tags]) -> None
     assert got["invalid_transitions"] == 0
     assert got["support"] == conlleval(gold, predicted)[1]
     assert [got["precision"], got["recall"], got["f1"]] == pytest.approx(expected, abs=5.1e-5)
-    seqeval = [
-        f(gold, predicted, zero_division=0) for f in (precision_score, recall_score, f1_score)
-    ]
+    strict: dict[str, Any] = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
+    seqeval = [f(gold, predicted, **strict) for f in (precision_score, recall_score, f1_score)]
     assert seqeval == pytest.approx(expected)
 
 
 @given(corpora(valid=False))
-def test_seqevals_default_is_conlleval_on_invalid_sequences_too(corpus: tuple[Tags, Tags]) -> None:
+def test_invalid_sequences_are_scored_as_conlleval_does(corpus: tuple[Tags, Tags]) -> None:
     gold, predicted = corpus
     expected = fractions(*conlleval(gold, predicted))
-    seqeval = [
-        f(gold, predicted, zero_division=0) for f in (precision_score, recall_score, f1_score)
-    ]
-    assert seqeval == pytest.approx(expected)
-
-
-@given(corpora(valid=False))
-def test_invalid_transitions_are_counted_and_strictly_scored(corpus: tuple[Tags, Tags]) -> None:
-    gold, predicted = corpus
-
-    def strict(tags: list[str]) -> set[tuple[int, int, str]]:
-        """What `B-` opens and `I-` of the same type continue; all else is no entity."""
-        found = set()
-        for i, tag in enumerate(tags):
-            if tag[0] == "B":
-                end = i + 1
-                while end < len(tags) and tags[end] == f"I-{tag[2:]}":
-                    end += 1
-                found.add((i, end, tag[2:]))
-        return found
-
-    pairs = [(strict(g), strict(p)) for g, p in zip(gold, predicted, strict=True)]
-    expected = fractions(
-        sum(len(g & p) for g, p in pairs),
-        sum(len(g) for g, _ in pairs),
-        sum(len(p) for _, p in pairs),
-    )
     got = score(gold, predicted)
     assert [got["precision"], got["recall"], got["f1"]] == pytest.approx(expected, abs=5.1e-5)
+    assert got["support"] == conlleval(gold, predicted)[1]
+
+
+@pytest.mark.parametrize("number", range(len(ORIGINAL)))
+def test_scores_and_counts_are_those_of_the_original_conlleval(number: int) -> None:
+    corpus = ORIGINAL[number]
+    gold, predicted = ([pair[i].split() for pair in corpus["sentences"]] for i in (0, 1))
+    got = score(gold, predicted)
+    assert [got["tokens"], got["support"]] == [corpus["tokens"], corpus["gold"]]
+    for name in ("accuracy", "precision", "recall", "f1"):
+        assert 100 * got[name] == pytest.approx(corpus[name], abs=0.011), name
+    assert set(got["types"]) == set(corpus["types"])
+    tokens = [["w"] * len(tags) for tags in gold]
+    types = sorted(corpus["types"])
+    table = count_entities(tokens, range(len(gold)), gold, predicted, types, None)
+    groups = by_document(table)
+    assert groups[ALL].sum(axis=0).tolist() == [
+        corpus["correct"], corpus["predicted"], corpus["gold"],
+    ]  # fmt: skip
+    for type_, (*percents, found) in corpus["types"].items():
+        row = got["types"][type_]
+        scores = [100 * row[name] for name in ("precision", "recall", "f1")]
+        assert scores == pytest.approx(percents, abs=0.011)
+        counts = groups[Group("type", type_)].sum(axis=0)
+        assert counts[1] == found
+        assert counts[2] == row["support"]
+        assert 100 * f1(counts) == pytest.approx(percents[2], abs=0.0051)
+
+
+def test_the_original_conlleval_scored_what_is_hard() -> None:
+    pairs = [(g.split(), p.split()) for some in ORIGINAL for g, p in some["sentences"]]
+    assert sum(not is_valid(predicted) for _, predicted in pairs) > 100
+    assert sum(not is_valid(gold) for gold, _ in pairs) > 50
+    assert {len(some["types"]) for some in ORIGINAL} >= {0, 1, 2, 3, 4}
+
+
+@given(corpora(valid=True), corpora(valid=False))
+def test_invalid_transitions_are_counted(
+    corpus: tuple[Tags, Tags], other: tuple[Tags, Tags]
+) -> None:
+    gold, predicted = [["B-PER", "I-PER", "O"], *corpus[0]], other[1]  # in IOB2 alone
+    assert likeliest_scheme(gold, predicted) == "IOB2"
     bad = sum(
         right[0] == "I" and left[1:] != right[1:]
         for tags in predicted
         for left, right in transitions(tags)
     )
-    assert got["invalid_transitions"] == bad
+    assert count_invalid_transitions(predicted, "IOB2") == bad
+
+
+def test_invalid_transitions_are_those_of_the_scheme_of_the_gold_tags() -> None:
+    tags = {
+        "IOB2": ["B-PER", "I-PER", "O", "B-LOC"],
+        "IOB1": ["I-PER", "I-PER", "O", "I-LOC"],
+        "BIOES": ["B-PER", "E-PER", "O", "S-LOC"],
+    }
+    for scheme, gold in tags.items():
+        assert likeliest_scheme([gold], [gold]) == scheme
+        for predicted in tags.values():
+            got = score([gold], [predicted])
+            assert got["f1"] == 1
+            assert (got["invalid_transitions"] == 0) == (predicted == gold)
+    assert likeliest_scheme([["O"]], [tags["BIOES"]]) == "BIOES"
 
 
 @given(corpora(valid=True))

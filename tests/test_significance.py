@@ -10,7 +10,14 @@ from scipy import stats
 
 from benchmarks.verdicts import Case, rate
 from evaluation import significance
-from evaluation.significance import bootstrap, compare, correct, f1, interval, randomise
+from evaluation.significance import (
+    approximate_randomization,
+    bootstrap,
+    compare,
+    f1,
+    holm,
+    interval,
+)
 
 
 def make(seed: int, *shape: int) -> np.ndarray:
@@ -78,7 +85,7 @@ def test_randomisation_is_nearly_the_exact_test(seed: int) -> None:
     b = (head * (1 - swaps) + base * swaps).sum(axis=2)
     differences = np.abs(f1(b) - f1(a))
     exact = (differences >= differences[0] - 1e-12).mean(axis=0)
-    assert randomise(base, head) == pytest.approx(exact, abs=0.015)
+    assert approximate_randomization(base, head) == pytest.approx(exact, abs=0.015)
 
 
 def test_the_same_predictions_are_no_difference() -> None:
@@ -146,7 +153,7 @@ def test_one_run_against_several_is_refused() -> None:
 def test_holms_correction_is_the_closure_of_bonferronis(p: list[float]) -> None:
     everything = range(len(p))
     subsets = [s for n in everything for s in itertools.combinations(everything, n + 1)]
-    for i, adjusted in enumerate(correct(p)):
+    for i, adjusted in enumerate(holm(p)):
         expected = max(min(1, len(s) * min(p[j] for j in s)) for s in subsets if i in s)
         assert adjusted == pytest.approx(expected)
 

@@ -1,5 +1,6 @@
 """Batches hold each sentence once, whole, and next to no padding."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.encoding.split import Split, batches
-
-
-def make(lengths: list[int]) -> Split:
-    """A split whose tokens are of 7 types; every tensor tells which."""
-    tokens = sum(lengths)
-    types = torch.arange(7, dtype=torch.int32)
-    return Split(
-        types=torch.arange(tokens, dtype=torch.int32) * 3 % 7,
-        words=types + 10,
-        forms=types + 20,
-        characters=types[:, None] + torch.arange(4, dtype=torch.int32),
-        elsewhere=(torch.arange(tokens)[:, None] >> torch.arange(7)) % 2 == 1,
-        names=torch.arange(tokens, dtype=torch.int32) % 3,
-        tags=torch.arange(tokens, dtype=torch.int32) % 5,
-        offsets=torch.tensor([0, *np.cumsum(lengths)]),
-        documents=torch.zeros(len(lengths), dtype=torch.int32),
-    )
-
+from tests.factories import make_split
 
 lengths_of_sentences = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
 
 @given(lengths_of_sentences, st.integers(1, 8), st.integers(0, 9))
 def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int) -> None:
-    split = make(lengths)
+    split = make_split(lengths, seed)
     context = torch.rand(sum(lengths), 3)
     seen = []
     for sentences in batches(split.lengths, size, np.random.default_rng(seed)):
@@ -44,14 +28,14 @@ def test_batches_hold_every_token_once(lengths: list[int], size: int, seed: int)
             for position in range(*split.offsets[sentence : sentence + 2].tolist())
         ]
         assert batch.positions.tolist() == expected
-        types = split.types[batch.positions]
-        assert torch.equal(batch.words[batch.types], types + 10)
-        assert torch.equal(batch.forms[batch.types], types + 20)
-        assert torch.equal(batch.characters[batch.types][:, 0], types)
+        types = split.token_types[batch.positions]
+        for name in ("words", "train_tokens", "characters"):
+            of_tokens = vars(batch)[name][batch.token_types]
+            assert torch.equal(of_tokens, vars(split)[name][types]), name
         assert torch.equal(batch.context, context[batch.positions])
-        assert len(batch.words) == len(set(types.tolist())), "each type once"
+        assert len(batch.words) == len(set(types.tolist())), "each token type once"
         ends = torch.tensor([lengths[i] for i in sentences.tolist()]).cumsum(0)
-        assert batch.packing.last.tolist() == (ends - 1).tolist()
+        assert batch.layout.last.tolist() == (ends - 1).tolist()
         seen += expected
     assert sorted(seen) == list(range(sum(lengths)))
 
@@ -77,16 +61,19 @@ def test_batches_differ_from_epoch_to_epoch_and_repeat_with_the_seed() -> None:
 
 
 def test_a_split_reads_what_it_wrote_and_writes_the_same_bytes(tmp_path: Path) -> None:
-    split = make([2, 1, 3])
-    for name in ("one", "another"):
-        split.write(tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "another").read_bytes()
-    again = Split.read(tmp_path / "one")
-    for name, tensor in vars(split).items():
-        assert torch.equal(vars(again)[name], tensor)
-        assert vars(again)[name].dtype == tensor.dtype
+    untagged = make_split([2, 1, 3])
+    for split in (untagged, replace(untagged, tags=torch.arange(6, dtype=torch.int32))):
+        for name in ("one", "another"):
+            split.write(tmp_path / name)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "another").read_bytes()
+        again = vars(Split.read(tmp_path / "one"))
+        assert (again["tags"] is None) == (split.tags is None)
+        for name, tensor in vars(split).items():
+            if tensor is not None:
+                assert torch.equal(again[name], tensor)
+                assert again[name].dtype == tensor.dtype
 
 
 def test_tags_by_sentence() -> None:
-    split = make([2, 1])
-    assert split.sentences(torch.tensor([1, 0, 1]), ["O", "B-X"]) == [["B-X", "O"], ["B-X"]]
+    split = make_split([2, 1])
+    assert split.by_sentence(torch.tensor([1, 0, 1]), ["O", "B-X"]) == [["B-X", "O"], ["B-X"]]

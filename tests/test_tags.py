@@ -1,9 +1,9 @@
-"""Schemes against an encoder that goes the other way: from spans to tags."""
+"""Tags and schemes, against a function that goes the other way, from spans to tags."""
 
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -15,6 +15,7 @@ from tagger.corpus.tags import (
     parse,
     spans,
     tag_set,
+    to_bioes,
     to_iob2,
     transitions,
     types_of,
@@ -24,7 +25,7 @@ TYPES = ("LOC", "PER", "X-Y")
 
 
 def encode(entities: list[Span], length: int, scheme: str) -> list[str]:
-    """Spans as tags, from the definition of each scheme."""
+    """The tags of some spans in a sentence, by the definition of each scheme."""
     tags = ["O"] * length
     for i, (start, end, type_) in enumerate(entities):
         inside = [f"I-{type_}"] * (end - start)
@@ -55,24 +56,23 @@ def sentences(draw: st.DrawFn) -> tuple[list[Span], int]:
 
 
 @given(sentences(), st.sampled_from(sorted(PREFIXES)))
-def test_every_scheme_gives_its_spans_and_turns_into_iob2(
+def test_each_scheme_gives_back_its_spans_and_converts_to_iob2_and_bioes(
     sentence: tuple[list[Span], int], scheme: str
 ) -> None:
     entities, length = sentence
     tags = encode(entities, length, scheme)
     assert spans(tags) == entities
     assert to_iob2(tags) == encode(entities, length, "IOB2")
+    assert to_bioes(tags) == encode(entities, length, "BIOES")
     assert detect_scheme([tags]) == (scheme if entities else "IOB2")
 
 
-@given(st.lists(sentences(), min_size=2, max_size=5), st.data())
-def test_a_corpus_in_two_schemes_fits_none(
-    corpus: list[tuple[list[Span], int]], data: st.DataObject
+@given(sentences(), sentences(), st.permutations(sorted(PREFIXES)))
+def test_a_corpus_in_two_schemes_follows_none(
+    one: tuple[list[Span], int], other: tuple[list[Span], int], schemes: list[str]
 ) -> None:
-    if not (corpus[0][0] and corpus[1][0]):
-        return
-    first, second = data.draw(st.permutations(sorted(PREFIXES)))[:2]
-    assert detect_scheme([encode(*corpus[0], first), encode(*corpus[1], second)]) is None
+    assume(one[0] and other[0])
+    assert detect_scheme([encode(*one, schemes[0]), encode(*other, schemes[1])]) is None
 
 
 @pytest.mark.parametrize("scheme", PREFIXES)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import stages.train
 from stages.train import train
 from tagger.files import InputError
-from tagger.model.tagger import WEIGHTS
+from tagger.predict import WEIGHTS
 from tests.conftest import Data, run_evaluate
 
 SMALL: dict[str, Any] = {
@@ -61,7 +61,8 @@ def test_the_same_seed_gives_the_same_bytes_on_any_threads_and_another_others(
         run_train(sample, tmp_path / name, seed=seed, threads=threads, **options)
     one, again, other = (contents(tmp_path / name) for name in ("one", "again", "other"))
     assert one == again
-    assert set(one) == {"curve.csv", "model/config.json", "model/weights.safetensors"}
+    files = ("config.json", "weights.safetensors", "train_tokens.txt", "characters.txt")
+    assert set(one) == {"curve.csv", *(f"model/{file}" for file in files)}
     assert one["model/weights.safetensors"] != other["model/weights.safetensors"]
 
 
@@ -76,28 +77,37 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     assert scores["validation"]["f1"] == pytest.approx(curve["validation_f1"][best], abs=5.1e-5)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"scheme": "IOB2"}, {"finetune": False}, {"characters": "none"}, {"filters": 9},
-        {"document": False}, {"crf": False}, {"decay": False},
-        {"hidden": 17}, {"layers": 2}, {"dropout": 0.0}, {"recurrent_dropout": 0.0},
-        {"learning_rate": 0.003}, {"batch_size": 1000}, {"clip": 0.0001}, {"seed": 2},
-    ],
-)  # fmt: skip
-def test_what_shapes_training_has_an_effect(
-    sample: Data, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    _, usual = run_train(sample, tmp_path / "usual", epochs=1)
-    _, changed = run_train(sample, tmp_path / "changed", epochs=1, **changes)
-    assert usual["validation_loss"][0] != changed["validation_loss"][0]
+def test_every_parameter_shapes_training(sample: Data, tmp_path: Path) -> None:
+    """All but those that must not: the number of threads, and how long to go on."""
+    changes: dict[str, Any] = {
+        "scheme": "IOB2", "finetune": False, "characters": "none", "filters": 9,
+        "document": False, "crf": False, "decay": False, "hidden": 17, "layers": 2,
+        "dropout": 0.0, "recurrent_dropout": 0.0, "learning_rate": 0.003, "batch_size": 1000,
+        "clip": 0.0001, "seed": 2,
+    }  # fmt: skip
+    assert set(SMALL) - set(changes) == {"epochs", "patience", "threads", "device"}
+    losses = {}
+    for name, value in {**changes, "epochs": 1}.items():
+        _, curve = run_train(sample, tmp_path / name, **{"epochs": 1, name: value})
+        losses[name] = curve["validation_loss"][0]
+    assert len(set(losses.values())) == len(losses), "each gives another model"
+
+
+def test_train_reads_nothing_of_test(sample: Data, tmp_path: Path) -> None:
+    for path in sample.index.iterdir():
+        if path.stem != "test":
+            (tmp_path / "index").mkdir(exist_ok=True)
+            (tmp_path / "index" / path.name).write_bytes(path.read_bytes())
+    train(sample.embeddings, tmp_path / "index", tmp_path / "m", tmp_path / "c.csv", **SMALL)
+    run_train(sample, tmp_path / "usual")
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "usual/curve.csv").read_bytes()
 
 
 def test_trained_vectors_are_of_tokens_of_train_alone(sample: Data, tmp_path: Path) -> None:
     model, _ = run_train(sample, tmp_path)
-    forms = load_file(model / WEIGHTS)["forms.weight"]
-    assert not forms[0].any(), "what train has not keeps its word's vector"
-    assert forms[1:].any(dim=1).all()
+    vectors = load_file(model / WEIGHTS)["train_tokens.weight"]
+    assert not vectors[0].any(), "a token that train has not keeps its word's vector"
+    assert vectors[1:].any(dim=1).all()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -128,7 +138,7 @@ def test_interrupted_it_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("f1_score", "whole"):
+    for place in ("f1_score", "atomic_output"):
         with monkeypatch.context() as patch:
             patch.setattr(stages.train, place, interrupt)
             with pytest.raises(KeyboardInterrupt):

@@ -1,20 +1,55 @@
-"""What the tagger is told of a token beside its vector."""
+"""Tokens have word ids and character ids, whatever they are made of."""
+
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.encoding.vocabulary import LONGEST, characters
+from tagger.encoding.encoder import Encoder
+from tagger.encoding.vocabulary import LONGEST, Match, Vocabulary, character_ids
+from tagger.files import write_lines
+
+
+def test_a_token_is_looked_up_as_it_stands_then_in_lower_case() -> None:
+    vocabulary = Vocabulary(["may", "May", "us"])
+    assert vocabulary.look_up("May") == Match(1, "exact")
+    assert vocabulary.look_up("MAY") == Match(0, "lower")
+    assert vocabulary.look_up("them") == Match(3, "unknown")
+    assert vocabulary.padding == 4
 
 
 @given(st.text())
-def test_any_token_has_characters_of_one_width(token: str) -> None:
-    ids = characters(token, {"a": 2, "b": 3})
+def test_any_token_has_character_ids_of_one_width(token: str) -> None:
+    ids = character_ids(token, {"a": 2, "b": 3})
     assert len(ids) == LONGEST
     assert set(ids) <= {0, 1, 2, 3}
     assert sum(id_ > 0 for id_ in ids) == min(len(token), LONGEST)
 
 
-def test_characters_keep_both_ends_of_a_long_token() -> None:
+def test_character_ids_keep_both_ends_of_a_long_token() -> None:
     ids = {"a": 2, "z": 3}
-    assert characters("az?", ids)[:4] == [2, 3, 1, 0]
-    assert characters("a" * 5000 + "z" * 5000, ids) == [2] * 12 + [3] * 12
+    assert character_ids("az?", ids)[:4] == [2, 3, 1, 0]
+    assert character_ids("a" * 5000 + "z" * 5000, ids) == [2] * 12 + [3] * 12
+
+
+def test_an_encoder_reads_what_it_saved(tmp_path: Path) -> None:
+    write_lines(tmp_path / "words.txt", ["the", "may"])
+    encoder = Encoder.fit(["the", "may"], [["The", "x\u2028y"], ["May", "The"]])
+    encoder.save(tmp_path)
+    again = Encoder.load(tmp_path, tmp_path)
+    assert again.vocabulary.rows == encoder.vocabulary.rows
+    assert again.train_tokens == encoder.train_tokens == {"May": 1, "The": 2, "x\u2028y": 3}
+    assert again.characters == encoder.characters
+    assert list(again.characters.values()) == list(range(2, 2 + len(set("TheMayx\u2028y"))))
+
+
+def test_encoding_gives_each_token_its_ids() -> None:
+    encoder = Encoder.fit(["the", "may"], [["The", "May"]])
+    split = encoder.encode([["the", "May", "?"], ["MAY", "May"]], [4, 5])
+    types = split.token_types.long()
+    assert split.words[types].tolist() == [0, 1, 2, 1, 1]
+    assert split.train_tokens[types].tolist() == [0, 1, 0, 0, 1]
+    assert types[1] == types[4]
+    assert split.offsets.tolist() == [0, 3, 5]
+    assert split.documents.tolist() == [4, 5]
+    assert split.tags is None

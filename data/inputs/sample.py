@@ -1,10 +1,10 @@
-"""Make the sample: a small corpus of invented news, and word vectors from more of the same.
+"""Make the sample: a small corpus of invented news, and word vectors trained on more of it.
 
 Run as `python data/inputs/sample.py`. It writes corpora/sample/{train,validation,test}.conll and
 vectors/sample.txt beside this file, the same bytes each time. The corpus is hard on purpose: a
-surname may be a place (Jordan), a month (May) or a verb (Cook); a city stands for its team in
-sports and for itself elsewhere; headlines are all capitals; and validation and test have names
-that train has not, some of them without a vector.
+surname can also be a place (Jordan), a month (May) or a verb (Cook); the name of a city means its
+team in sports and the city elsewhere; headlines are in capitals; and validation and test have
+names that do not occur in train, some of them without a vector.
 """
 
 import random
@@ -23,8 +23,8 @@ DIMENSION = 32
 MIN_COUNT = 5  # rarer words get no vector
 WINDOW = 3  # words to each side that count as context
 
-# An underscore stands for a space. In each list the names after the bar are new in validation and
-# test; those after the second bar have no vector either.
+# An underscore stands for a space. In each list the names after the first bar do not occur in
+# train, and those after the second bar have no vector either.
 NAMES = {
     "given": """Anna Bruno Chelsea David Elena Frank Georgia Hassan Irene Jordan Karl Laura Mark
         Nadia Oscar Paris Rose Samuel Victoria Will | Bill Carmen Grant Joy Mason Sofia Tyler Wanda
@@ -57,8 +57,8 @@ NAMES = {
     "move": "climbed dropped fell gained lost rose slipped",
 }
 
-# A slot in braces is filled from the document's own cast where the same one may come again.
-# [TYPE …] marks an entity.
+# A slot in braces is filled with the document's own name of that kind, if it has one (see
+# `document_names`), or with one drawn for this slot. [TYPE …] marks an entity.
 TEMPLATES = {
     "politics": """
         [PER {name}] , {job} of [ORG {company}] , {verb} the plan on {day} .
@@ -132,7 +132,7 @@ HEADLINES = {
         """,
 }
 
-Sentence = list[tuple[str, str]]  # tokens with their tags
+Sentence = list[tuple[str, str]]  # each token with its tag
 
 
 def lines(text: str) -> list[str]:
@@ -141,7 +141,11 @@ def lines(text: str) -> list[str]:
 
 
 class Pool:
-    """The names that one split draws from: those of train, and how often new ones instead."""
+    """Draws the names of a split.
+
+    `share_new` and `share_rare` are the fractions of names that do not occur in train, with a
+    vector and without one (see NAMES).
+    """
 
     def __init__(self, rng: random.Random, share_new: float, share_rare: float) -> None:
         self.rng = rng
@@ -152,7 +156,7 @@ class Pool:
         }
 
     def draw(self, key: str) -> str:
-        """A name of a kind."""
+        """Draw a name of a kind, a key of NAMES."""
         usual, *others = self.names[key]
         chance = self.rng.random()
         for names, share in zip(others, self.shares, strict=False):
@@ -162,8 +166,8 @@ class Pool:
         return self.rng.choice(usual)
 
 
-def cast(pool: Pool) -> dict[str, str]:
-    """The people, places and companies of a document."""
+def document_names(pool: Pool) -> dict[str, str]:
+    """The names that a document uses again and again, by slot."""
     rng = pool.rng
     last = pool.draw("surname")
     last2 = pool.draw("surname")
@@ -184,13 +188,13 @@ def cast(pool: Pool) -> dict[str, str]:
     }
 
 
-def fill(template: str, people: dict[str, str], pool: Pool) -> Sentence:
-    """A template with its slots filled, as tokens and IOB2 tags."""
+def fill(template: str, names: dict[str, str], pool: Pool) -> Sentence:
+    """Fill the slots of a template; the tags are IOB2."""
 
     def value(match: re.Match[str]) -> str:
         slot = match[1]
-        if slot in people:
-            return people[slot]
+        if slot in names:
+            return names[slot]
         if slot == "n":
             return str(pool.rng.randint(2, 90))
         if slot == "d":
@@ -215,20 +219,20 @@ def fill(template: str, people: dict[str, str], pool: Pool) -> Sentence:
 def document(pool: Pool) -> Iterator[Sentence]:
     """A headline in capitals, a dateline, and some sentences of one kind of news."""
     rng = pool.rng
-    people = cast(pool)
+    names = document_names(pool)
     genre = rng.choice(sorted(TEMPLATES))
-    headline = fill(rng.choice(lines(HEADLINES[genre])), people, pool)
+    headline = fill(rng.choice(lines(HEADLINES[genre])), names, pool)
     yield [(token.upper(), tag) for token, tag in headline]
     year, month, day = rng.randint(2031, 2039), rng.randint(1, 12), rng.randint(1, 28)
-    dateline = fill("[LOC {city}]", people, pool)
+    dateline = fill("[LOC {city}]", names, pool)
     yield [(token.upper(), tag) for token, tag in dateline] + [(f"{year}-{month:02}-{day:02}", "O")]
     templates = lines(TEMPLATES[genre])
     for template in rng.sample(templates, rng.randint(4, 8)):
-        yield fill(template, people, pool)
+        yield fill(template, names, pool)
 
 
 def documents(size: int, pool: Pool) -> list[list[Sentence]]:
-    """Documents of `size` sentences together; the last may be cut short."""
+    """Documents with `size` sentences in total; the last one may be cut short."""
     result: list[list[Sentence]] = []
     while size > 0:
         result.append(list(document(pool))[:size])
@@ -237,7 +241,7 @@ def documents(size: int, pool: Pool) -> list[list[Sentence]]:
 
 
 def conll(documents: list[list[Sentence]]) -> str:
-    """Documents as CoNLL text: a token and its tag a line."""
+    """The text of a CoNLL file with these documents: a token and its tag a line."""
     blocks = []
     for sentences in documents:
         blocks.append("-DOCSTART- O\n")
@@ -246,11 +250,11 @@ def conll(documents: list[list[Sentence]]) -> str:
 
 
 def vectors(sentences: list[list[str]]) -> str:
-    """Word vectors as text in word2vec format, from lower-cased sentences.
+    """The text of a file in word2vec format with vectors of the words of lower-cased sentences.
 
-    Positive pointwise mutual information of words and contexts, factorised (Levy, Goldberg &
-    Dagan, TACL 2015), in double precision: rounded to 4 digits it is the same on any machine,
-    which training Word2Vec is not.
+    They factorise the positive pointwise mutual information of words and contexts (Levy, Goldberg
+    & Dagan, TACL 2015) in double precision. Rounded to 4 digits the numbers are the same on any
+    machine, which those of a trained Word2Vec model are not.
     """
     occurrences = Counter(word for sentence in sentences for word in sentence)
     words = sorted(word for word, count in occurrences.items() if count >= MIN_COUNT)
@@ -287,12 +291,12 @@ def make(folder: Path) -> None:
         text = conll(documents(size, pool))
         (corpus / f"{split}.conll").write_text(text, encoding="utf-8", newline="\n")
     pool = Pool(random.Random(SEEDS["vectors"]), 0.3, 0.0)
-    plain = [
+    lower_cased = [
         [token.lower() for token, _ in sentence]
         for sentences in documents(VECTOR_SENTENCES, pool)
         for sentence in sentences
     ]
-    text = vectors(plain)
+    text = vectors(lower_cased)
     (folder / "vectors" / "sample.txt").write_text(text, encoding="utf-8", newline="\n")
 
 

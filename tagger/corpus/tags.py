@@ -1,9 +1,10 @@
-"""Tags of entities: what each scheme allows, the spans they mark, and how one is told from another.
+"""Tags of tokens in named-entity recognition: their schemes, and the entities that they mark.
 
-A tag is `O` or a prefix and a type (`B-PER`). The schemes, after Ramshaw & Marcus (1995), Tjong
-Kim Sang & Veenstra (1999) and Ratinov & Roth (2009):
+A tag is `O`, outside of any entity, or a prefix and an entity type (`B-PER`). The schemes, after
+Ramshaw & Marcus (1995), Tjong Kim Sang & Veenstra (1999) and Ratinov & Roth (2009):
 
-* IOB1: `I-` marks a token of an entity; `B-` only the first of one that follows another of its type
+* IOB1: `I-` marks the tokens of an entity, and `B-` only the first token of an entity that directly
+  follows another one of the same type
 * IOB2: `B-` marks the first token of every entity, `I-` the others
 * BIOES: as IOB2, with `E-` for the last token of an entity and `S-` for the only one
 """
@@ -12,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-PREFIXES = {"IOB2": "BI", "IOB1": "BI", "BIOES": "BIES"}  # by scheme
-CONLL_TYPES = ("PER", "ORG", "LOC", "MISC")
+PREFIXES = {"IOB2": "BI", "IOB1": "BI", "BIOES": "BIES"}  # of each scheme
+CONLL_ENTITY_TYPES = ("PER", "ORG", "LOC", "MISC")
 
 
 class Span(NamedTuple):
-    """An entity: its first token, the token after its last, and its type."""
+    """An entity in a sentence: its tokens are those from `start` to before `end`."""
 
     start: int
     end: int
@@ -25,10 +26,10 @@ class Span(NamedTuple):
 
 
 def parse(tag: str) -> tuple[str, str]:
-    """The prefix and the type of a tag; `O` has no type.
+    """The prefix and the entity type of a tag; the type of `O` is the empty string.
 
     Raises:
-        ValueError: `tag` is neither `O` nor a prefix of some scheme, a hyphen and a type.
+        ValueError: `tag` is neither `O` nor a prefix of some scheme, a hyphen and an entity type.
     """
     prefix, _, type_ = tag.partition("-")
     if tag != "O" and (prefix not in ("B", "I", "E", "S") or type_ in ("", "O")):
@@ -37,7 +38,10 @@ def parse(tag: str) -> tuple[str, str]:
 
 
 def is_allowed(left: str, right: str, scheme: str) -> bool:
-    """Whether `right` may follow `left`. The start and the end of a sentence count as `O`."""
+    """Whether the tag `right` may follow the tag `left` in a scheme.
+
+    `O` stands for the start and for the end of a sentence.
+    """
     (left_prefix, left_type), (right_prefix, right_type) = parse(left), parse(right)
     if {left_prefix, right_prefix} - {"O", *PREFIXES[scheme]}:
         return False
@@ -46,19 +50,22 @@ def is_allowed(left: str, right: str, scheme: str) -> bool:
         return right_prefix != "B" or in_entity
     if scheme == "IOB2":
         return right_prefix != "I" or in_entity
-    # BIOES: an entity that B- opened goes on, with its type, until its E-.
-    is_open = left_prefix in ("B", "I")
-    goes_on = right_prefix in ("I", "E")
-    return is_open == goes_on and (not is_open or left_type == right_type)
+    # BIOES: an entity that starts with B- continues, with the same type, up to its E-.
+    is_unfinished = left_prefix in ("B", "I")
+    continues = right_prefix in ("I", "E")
+    return is_unfinished == continues and (not is_unfinished or left_type == right_type)
 
 
 def transitions(tags: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """The pairs of neighbours in a sentence's tags, its start and its end among them."""
+    """The pairs of neighbouring tags in a sentence, with `O` before and after it."""
     return pairwise(("O", *tags, "O"))
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> str | None:
-    """The scheme that all the sentences' tags keep to, IOB2 where several do; None if none."""
+    """The scheme that the tags of all sentences follow, or None.
+
+    Where they follow several, it is the first of IOB2, IOB1 and BIOES.
+    """
     pairs = {pair for tags in sentences for pair in transitions(tags)}
     for scheme in PREFIXES:
         if all(is_allowed(left, right, scheme) for left, right in pairs):
@@ -67,10 +74,10 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str | None:
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The entities of a sentence, in any scheme, by the rules of the CoNLL scorer (conlleval).
+    """The entities that tags in any scheme mark, by the rules of the CoNLL scorer (conlleval).
 
-    An entity starts where the type changes, at `B-` and `S-`, and after `E-` and `S-`; so an
-    invalid sequence is repaired, never dropped.
+    An entity starts where the type changes, at `B-` and `S-`, and after `E-` and `S-`. So also an
+    invalid sequence gives entities: `O I-PER` gives the same as `O B-PER`.
     """
     found = []
     start = 0
@@ -87,7 +94,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 
 def to_iob2(tags: Sequence[str]) -> list[str]:
-    """The same entities in IOB2."""
+    """The tags in IOB2 that mark the same entities (see `spans`)."""
     result = ["O"] * len(tags)
     for start, end, type_ in spans(tags):
         result[start:end] = [f"B-{type_}"] + [f"I-{type_}"] * (end - start - 1)
@@ -95,20 +102,24 @@ def to_iob2(tags: Sequence[str]) -> list[str]:
 
 
 def to_bioes(tags: Sequence[str]) -> list[str]:
-    """The same entities in BIOES."""
+    """The tags in BIOES that mark the same entities (see `spans`)."""
     result = to_iob2(tags)
     for start, end, type_ in spans(tags):
         result[end - 1] = f"{'S' if end - start == 1 else 'E'}-{type_}"
     return result
 
 
-def tag_set(types: Iterable[str], scheme: str = "IOB2") -> list[str]:
-    """The tags of some types: CoNLL's in the order of the hub's data sets, others by name."""
-    known = {type_: i for i, type_ in enumerate(CONLL_TYPES)}
-    ordered = sorted(set(types), key=lambda type_: (known.get(type_, len(known)), type_))
-    return ["O", *(f"{prefix}-{type_}" for type_ in ordered for prefix in PREFIXES[scheme])]
+def tag_set(entity_types: Iterable[str], scheme: str = "IOB2") -> list[str]:
+    """All tags of some entity types in a scheme, `O` first.
+
+    PER, ORG, LOC and MISC come first, in the order of the CoNLL data sets on the Hugging Face Hub;
+    the other types follow by name.
+    """
+    rank = {entity_type: i for i, entity_type in enumerate(CONLL_ENTITY_TYPES)}
+    ordered = sorted(set(entity_types), key=lambda name: (rank.get(name, len(rank)), name))
+    return ["O", *(f"{prefix}-{name}" for name in ordered for prefix in PREFIXES[scheme])]
 
 
 def types_of(tags: Iterable[str]) -> list[str]:
-    """The types that occur in some tags, each once, in the order of their first tag."""
+    """The entity types that occur in some tags, each once, in the order of their first tag."""
     return list(dict.fromkeys(parse(tag)[1] for tag in tags if tag != "O"))

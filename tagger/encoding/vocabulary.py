@@ -1,4 +1,8 @@
-"""Words and their ids: rows of the word vectors, then one for unknown words and one for padding."""
+"""Words and their ids: the rows of the word vectors, then an unknown word's, then padding's.
+
+Word vectors are a folder with `words.txt`, a word a line, and `vectors.npy`, their vectors,
+[words, dimension] float32.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,15 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-WORDS, VECTORS = "words.txt", "vectors.npy"  # in the folder of embeddings
-TAGS, FORMS, CHARACTERS = "tags.txt", "forms.txt", "characters.txt"  # in the folder of the index
+WORDS, VECTORS = "words.txt", "vectors.npy"
 
 
 class Match(NamedTuple):
-    """Where a token was found: its word id, and whether as it stands, in lower case, or not."""
+    """A token's word id, and how it was found: "exact", "lower" (in lower case) or "unknown"."""
 
     id: int
-    how: str  # "exact", "lower" or "unknown"
+    how: str
 
 
 class Vocabulary:
@@ -26,10 +29,10 @@ class Vocabulary:
         self.padding = len(words) + 1
 
     def look_up(self, token: str) -> Match:
-        """The word id of a token: of the very token, else of it in lower case, else unknown.
+        """The word id of the token as it stands, else of the token in lower case, else unknown.
 
-        In vectors of lower-case words the first never finds a capital, so all tokens are
-        lower-cased; in cased vectors `May` is not `may`.
+        Vectors of lower-case words never match a capital, so with them every token is lower-cased.
+        With cased vectors `May` is not `may`.
         """
         if (row := self.rows.get(token)) is not None:
             return Match(row, "exact")
@@ -39,7 +42,10 @@ class Vocabulary:
 
 
 def read_vectors(embeddings: Path) -> np.ndarray:
-    """The vectors by word id, [words + 2, dimension] float32: the words', their mean, zeros."""
+    """The vectors by word id, [words + 2, dimension] float32.
+
+    After those of the words come that of an unknown word, the mean of all, and padding's, zeros.
+    """
     vectors = np.load(embeddings / VECTORS, mmap_mode="r")
     mean = vectors.mean(axis=0, dtype=np.float64, keepdims=True)
     table = np.empty((len(vectors) + 2, vectors.shape[1]), dtype=np.float32)
@@ -49,12 +55,13 @@ def read_vectors(embeddings: Path) -> np.ndarray:
     return table
 
 
-LONGEST = 24  # characters of a token that the tagger reads: of a longer one both ends
+LONGEST = 24  # The number of characters of a token that the tagger reads.
+PADDING, UNKNOWN, FIRST = 0, 1, 2  # character ids: the first known character has FIRST
 
 
-def characters(token: str, ids: Mapping[str, int]) -> list[int]:
-    """The character ids of a token, padded with 0 to LONGEST; 1 is an unknown character's."""
+def character_ids(token: str, ids: Mapping[str, int]) -> list[int]:
+    """The ids of a token's characters, padded to LONGEST. Of a longer token both ends are read."""
     if len(token) > LONGEST:
         token = token[: LONGEST // 2] + token[-LONGEST // 2 :]
-    found = [ids.get(character, 1) for character in token]
-    return found + [0] * (LONGEST - len(found))
+    found = [ids.get(character, UNKNOWN) for character in token]
+    return found + [PADDING] * (LONGEST - len(found))

@@ -1,24 +1,23 @@
-"""A linear-chain conditional random field over packed sentences: exact, batched, constrained.
+"""A linear-chain conditional random field: exact, batched, with constraints on the tag sequences.
 
-Lafferty, McCallum & Pereira (ICML 2001). The loss comes from forward and backward variables, both
-recursions in one batched product, as probabilities scaled to 1 at each step (Rabiner 1989) in
-double precision. Its gradient, expected counts less those of the gold tags, is written out, so that
-autograd has no loop to go through.
+Lafferty, McCallum & Pereira (ICML 2001). The loss comes from the forward and the backward variables
+alpha and beta. Both recursions run in one batched product, as probabilities that are scaled to sum
+to 1 at each step (Rabiner 1989), in double precision. The gradient, expected counts less those of
+the gold tags, is written out, so that autograd has no loop to go through.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tagger.corpus.tags import is_allowed
-from tagger.encoding.layout import Packing
+from tagger.encoding.layout import Layout
 
 
 class _LogPartition(torch.autograd.Function):
-    """The logarithm of the summed exponentials of all sequences' scores, summed over sentences."""
+    """The logarithm of the partition function, summed over sentences; a float64 scalar."""
 
     @staticmethod
     def forward(
@@ -27,39 +26,39 @@ class _LogPartition(torch.autograd.Function):
         transitions: Tensor,
         starts: Tensor,
         ends: Tensor,
-        packing: Packing,
+        layout: Layout,
     ) -> Tensor:
         highest = emissions.max(dim=1, keepdim=True).values
         likelihoods = (emissions - highest).double().exp()  # [tokens, tags]
-        moves = transitions.double().exp()
-        directed = torch.stack((moves, moves.T))
+        factors = transitions.double().exp()  # [tags, tags]
+        both = torch.stack((factors, factors.T))  # forwards and backwards
         edges = torch.stack((starts, ends)).double().exp()[:, None]  # [2, 1, tags]
-        packed = torch.stack((likelihoods[packing.forward], likelihoods[packing.backward]))
-        # Of all sequences up to a token, and of all from it on: the share of each tag there.
-        shares = torch.empty_like(packed)
-        scales = packed.new_empty(2, len(likelihoods), 1)
-        previous = slice(0, 0)
-        for start, end in pairwise(packing.steps):
-            now = slice(start, end)
-            previous = slice(previous.start, previous.start + end - start)
-            reached = torch.bmm(shares[:, previous], directed) if start else edges
-            values = reached * packed[:, now]
-            torch.sum(values, dim=2, keepdim=True, out=scales[:, now])
-            torch.div(values, scales[:, now], out=shares[:, now])
-            previous = now
-        before = torch.empty_like(likelihoods).index_copy_(0, packing.forward, shares[0])
-        after = torch.empty_like(likelihoods).index_copy_(0, packing.backward, shares[1])
-        closing = (before[packing.last] * edges[1]).sum(dim=1)  # [sentences]
-        total = scales[0].log().sum() + closing.log().sum() + highest.double().sum()
+        observed = likelihoods[layout.tokens]  # [2, steps, sentences, tags]
+        messages = torch.empty_like(observed)
+        scales = observed.new_empty(*observed.shape[:3], 1)
+        for step in range(observed.shape[1]):
+            reached = torch.bmm(messages[:, step - 1], both) if step else edges
+            values = reached * observed[:, step]
+            torch.sum(values, dim=2, keepdim=True, out=scales[:, step])
+            torch.div(values, scales[:, step], out=messages[:, step])
+        # [tokens, tags]: of all sequences up to a token, and of all from it on, the share of those
+        # that have each tag there
+        alpha, beta = (
+            message.flatten(0, 1)[cells]
+            for message, cells in zip(messages, layout.cells, strict=True)
+        )
+        closing = (alpha[layout.last] * edges[1]).sum(dim=1)  # [sentences]
+        scaled = scales[0].flatten()[layout.cells[0]].log().sum()
+        total: Tensor = scaled + closing.log().sum() + highest.double().sum()
 
-        # What both shares count once each, the token's own likelihood, must count once.
-        marginals = before * after / likelihoods
+        # Alpha and beta both count the token's own likelihood, which must count once.
+        marginals = alpha * beta / likelihoods
         marginals /= marginals.sum(dim=1, keepdim=True)
-        left = _followed(packing)
-        weights = ((before[left] @ moves) * after[left + 1]).sum(dim=1, keepdim=True)
-        pairs = moves * ((before[left] / weights).T @ after[left + 1])
+        left = _followed(layout)
+        weights = ((alpha[left] @ factors) * beta[left + 1]).sum(dim=1, keepdim=True)
+        pairs = factors * ((alpha[left] / weights).T @ beta[left + 1])
         ctx.save_for_backward(
-            marginals, pairs, marginals[packing.first].sum(0), marginals[packing.last].sum(0)
+            marginals, pairs, marginals[layout.first].sum(0), marginals[layout.last].sum(0)
         )
         ctx.dtype = emissions.dtype
         return total
@@ -69,19 +68,19 @@ class _LogPartition(torch.autograd.Function):
         return *((gradient * count).to(ctx.dtype) for count in ctx.saved_tensors), None
 
 
-def _followed(packing: Packing) -> Tensor:
-    """The tokens that another of their sentence follows."""
-    is_followed = torch.ones(len(packing.forward), dtype=torch.bool, device=packing.last.device)
-    is_followed[packing.last] = False
+def _followed(layout: Layout) -> Tensor:
+    """The tokens that another token of their sentence follows, [tokens - sentences] int64."""
+    is_followed = torch.ones(len(layout.sentences), dtype=torch.bool)
+    is_followed[layout.last] = False
     return is_followed.nonzero()[:, 0]
 
 
 class CRF(nn.Module):
-    """Scores tag sequences by transition; those that a scheme does not allow score -inf.
+    """Scores tag sequences by their transitions. What the scheme does not allow scores -inf.
 
     Args:
         tags: the tag set
-        scheme: what the sequences must keep to
+        scheme: the scheme that sequences must keep to, see `tagger.corpus.tags`
     """
 
     allowed: Tensor
@@ -106,63 +105,66 @@ class CRF(nn.Module):
         self.ends = nn.Parameter(torch.zeros(len(tags)))
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the transition from tag i to j, [tags, tags]; of a first and of a last tag, [tags]."""
+        """The scores with the constraints in them.
+
+        Returns:
+            of the transition from tag i to tag j, [tags, tags]; of a first tag and of a last tag,
+            [tags] each
+        """
         return (
             self.transitions + self.allowed,
             self.starts + self.allowed_starts,
             self.ends + self.allowed_ends,
         )
 
-    def loss(self, emissions: Tensor, tags: Tensor, packing: Packing) -> Tensor:
-        """The negative log-likelihood of sentences' tags, summed; float64.
+    def loss(self, emissions: Tensor, tags: Tensor, layout: Layout) -> Tensor:
+        """The negative log-likelihood of the tags, summed over sentences; a float64 scalar.
 
         Args:
             emissions: the score of each tag at each token, [tokens, tags]
-            tags: the gold tag ids, [tokens] int64; each sentence's must be allowed
-            packing: of the sentences
+            tags: the gold tag ids, [tokens] int64; those of each sentence must be allowed
+            layout: of the sentences
         """
         transitions, starts, ends = self.scores()
         partition: Tensor = _LogPartition.apply(  # type: ignore[no-untyped-call]
-            emissions, transitions, starts, ends, packing
+            emissions, transitions, starts, ends, layout
         )
-        left = _followed(packing)
+        left = _followed(layout)
         score = emissions.gather(1, tags[:, None]).double().sum()
         score = score + transitions[tags[left], tags[left + 1]].double().sum()
-        score = score + starts[tags[packing.first]].double().sum()
-        score = score + ends[tags[packing.last]].double().sum()
+        score = score + starts[tags[layout.first]].double().sum()
+        score = score + ends[tags[layout.last]].double().sum()
         return partition - score
 
     @torch.no_grad()
-    def decode(self, emissions: Tensor, packing: Packing) -> Tensor:
+    def decode(self, emissions: Tensor, layout: Layout) -> Tensor:
         """The allowed tag sequence of the highest score for each sentence (Viterbi 1967).
 
         Args:
             emissions: the score of each tag at each token, [tokens, tags]
-            packing: of the sentences
+            layout: of the sentences
 
         Returns:
             tag ids, [tokens] int64
         """
         transitions, starts, ends = self.scores()
-        packed = emissions[packing.forward]
-        score = packed.new_empty(0)
-        pointers = []  # by step from the second: the best tag before each, [rows, tags]
-        finals = []  # by step: the scores of the sentences that end there, [sentences, tags]
-        for start, end in pairwise(packing.steps):
-            if start:
-                rows = end - start  # the first of those before: longer sentences come first
-                finals.append(score[rows:])
-                best, pointer = (score[:rows, :, None] + transitions).max(dim=1)
-                pointers.append(pointer)
-            else:
-                best = starts
-            score = best + packed[start:end]
-        finals.append(score)
-        path = torch.empty(len(packed), dtype=torch.int64, device=packed.device)
-        tags = path[:0]
-        for step in range(len(finals) - 1, -1, -1):
-            if len(tags):
-                tags = pointers[step].gather(1, tags[:, None])[:, 0]
-            tags = torch.cat((tags, (finals[step] + ends).argmax(dim=1)))
-            path[packing.steps[step] : packing.steps[step + 1]] = tags
-        return torch.empty_like(path).index_copy_(0, packing.forward, path)
+        observed = emissions[layout.tokens[0]]  # [steps, sentences, tags]
+        best = starts + observed[0]  # the best score of a sequence that ends in each tag so far
+        scores, pointers = [best], []
+        for emission in observed[1:]:
+            # pointer: the best tag before each tag, [sentences, tags]
+            score, pointer = (best[:, :, None] + transitions).max(dim=1)
+            best = score + emission
+            scores.append(best)
+            pointers.append(pointer)
+        # The tag of each step, if it were the last of its sentence, [steps, sentences]
+        finals = (torch.stack(scores) + ends).argmax(dim=2)
+        is_last = torch.zeros_like(finals, dtype=torch.bool).flatten()
+        is_last[layout.cells[0, layout.last]] = True
+        tags = finals[-1]
+        path = [tags]
+        for step in range(len(pointers) - 1, -1, -1):
+            before = pointers[step].gather(1, tags[:, None])[:, 0]
+            tags = torch.where(is_last.view_as(finals)[step], finals[step], before)
+            path.append(tags)
+        return torch.stack(path[::-1]).flatten()[layout.cells[0]]

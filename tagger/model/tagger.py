@@ -1,136 +1,115 @@
 """The tagger: a bidirectional LSTM over word vectors, characters and documents, and a CRF.
 
-After Lample et al. (NAACL 2016) and Ma & Hovy (ACL 2016). With everything but the word vectors
-switched off it is the classroom's: an LSTM and log-softmax over the tags.
+After Lample et al. (NAACL 2016) and Ma & Hovy (ACL 2016). docs/model.md has the formulas. With all
+but the word vectors switched off it is a classroom's model: an LSTM and log-softmax over the tags.
 """
 
-import json
-from collections.abc import Sequence
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagger.encoding.document import context, size_of_context
-from tagger.encoding.layout import Packing
+from tagger.encoding.layout import Layout
 from tagger.encoding.split import Batch, Split, batches
-from tagger.files import InputError
+from tagger.encoding.vocabulary import FIRST, PADDING
+from tagger.model.configuration import TaggerConfiguration
+from tagger.model.context import context_features, context_size
 from tagger.model.crf import CRF
 from tagger.model.lstm import BiLSTM
+from tagger.model.threads import parallel_map
 
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # in the folder of a model
-
-CHARACTER_SIZE = 30  # of a character's embedding
-KERNEL = 3  # characters that a filter spans
+CHARACTER_SIZE = 30  # the size of a character's vector
+KERNEL = 3  # the number of characters that a filter spans
 
 
 class Tagger(nn.Module):
     """Gives every token of some sentences a tag.
 
     Args:
-        vectors: of words by word id, [words + 2, dimension]; neither trained nor stored
-        tags: the tag set
-        scheme: of the tags, which no sequence breaks
-        forms: how many tokens have a trained vector, added to their word's, which starts at zero;
-            0 for none
-        characters: how many characters are known, 0 for no convolution over characters (Santos &
-            Zadrozny, ICML 2014)
-        filters: of that convolution
-        document: whether what its document tells of a token is an input
-        crf: whether transitions are learned and sequences trained as a whole, or each token alone
-        hidden: size of the LSTM's state in each direction
-        layers: of the LSTM
-        dropout: the probability that a value is dropped before each layer and before the tags
-        recurrent_dropout: the same between the steps of the LSTM
+        vectors: by word id, [words + 2, dimension]; they are neither trained nor stored
+        configuration: what the tagger is made of
     """
 
     vectors: Tensor
 
-    def __init__(
-        self,
-        vectors: Tensor,
-        *,
-        tags: Sequence[str],
-        scheme: str,
-        forms: int,
-        characters: int,
-        filters: int,
-        document: bool,
-        crf: bool,
-        hidden: int,
-        layers: int,
-        dropout: float,
-        recurrent_dropout: float,
-    ) -> None:
+    def __init__(self, vectors: Tensor, configuration: TaggerConfiguration) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {
-            "tags": list(tags),
-            "scheme": scheme,
-            "forms": forms,
-            "characters": characters,
-            "filters": filters,
-            "document": document,
-            "crf": crf,
-            "hidden": hidden,
-            "layers": layers,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-        }
+        self.configuration = configuration
         self.register_buffer("vectors", vectors, persistent=False)
         size = vectors.shape[1]
-        self.forms = self.characters = None
-        if forms:
-            # Sparse: of some 20,000 a batch has a few hundred, and the others need no update.
-            self.forms = nn.Embedding(forms + 1, size, sparse=True)
-            nn.init.zeros_(self.forms.weight)
-        if characters:
-            # 0 is what stands beyond both ends of a token, 1 an unknown character.
-            self.characters = nn.Embedding(characters + 2, CHARACTER_SIZE)
-            self.filters = nn.Linear(KERNEL * CHARACTER_SIZE, filters)
-            size += filters
-        if document:
-            size += size_of_context(vectors.shape[1])
-        sizes = [size] + [2 * hidden] * layers
-        self.lstms = nn.ModuleList(BiLSTM(n, hidden, recurrent_dropout) for n in sizes[:-1])
-        self.output = nn.Linear(sizes[-1], len(tags))
-        self.crf = CRF(tags, scheme).requires_grad_(crf)
+        self.train_tokens = self.characters = None
+        if configuration.train_tokens:
+            # Sparse: a batch has a few hundred of some 20,000 tokens, the others need no update.
+            self.train_tokens = nn.Embedding(configuration.train_tokens + 1, size, sparse=True)
+            nn.init.zeros_(self.train_tokens.weight)
+        if configuration.characters:
+            self.characters = nn.Embedding(configuration.characters + FIRST, CHARACTER_SIZE)
+            self.filters = nn.Linear(KERNEL * CHARACTER_SIZE, configuration.filters)
+            size += configuration.filters
+        if configuration.document:
+            size += context_size(vectors.shape[1])
+        sizes = [size] + [2 * configuration.hidden] * configuration.layers
+        self.lstms = nn.ModuleList(
+            BiLSTM(n, configuration.hidden, configuration.recurrent_dropout) for n in sizes[:-1]
+        )
+        self.output = nn.Linear(sizes[-1], len(configuration.tags))
+        self.crf = CRF(configuration.tags, configuration.scheme).requires_grad_(configuration.crf)
+
+    def to_device(self, device: torch.device) -> "Tagger":
+        """Move the tagger to a device, all but the CRF.
+
+        The CRF stays on the CPU: its recursion is many small steps, which start sooner there.
+        """
+        self.to(device)
+        self.crf.cpu()
+        return self
+
+    def dense_parameters(self) -> list[nn.Parameter]:
+        """The trained parameters whose gradient is dense."""
+        sparse = set(map(id, self.sparse_parameters()))
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in sparse]
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """The trained parameters whose gradient is sparse: the trained vectors of tokens."""
+        return [] if self.train_tokens is None else list(self.train_tokens.parameters())
 
     def forward(self, batch: Batch, executor: Executor | None = None) -> Tensor:
-        """The score of each tag at each token of a batch, [tokens, tags], where the CRF is.
+        """The emissions: the score of each tag at each token, [tokens, tags], on the CRF's device.
 
-        An executor of `workers` trains the directions of the LSTM side by side.
+        An executor of `configure_threads` trains the directions of the LSTM side by side.
         """
-        # By type, since most types of a batch come more than once: [types, size]
+        # By token type, since most of them come more than once in a batch: [types, size]
         types = F.embedding(batch.words, self.vectors)
-        if self.forms is not None:
-            types = types + self.forms(batch.forms)
+        if self.train_tokens is not None:
+            types = types + self.train_tokens(batch.train_tokens)
         parts = [types]
         if self.characters is not None:
-            parts.append(self.read_characters(batch))
-        states = F.embedding(batch.types, torch.cat(parts, dim=1))  # [tokens, size]
-        if self.config["document"]:
+            parts.append(self.character_features(batch.characters))
+        states = F.embedding(batch.token_types, torch.cat(parts, dim=1))  # [tokens, size]
+        if self.configuration.document:
             states = torch.cat((states, batch.context), dim=1)
         for lstm in self.lstms:
-            states = lstm(self.drop(states, batch), batch.packing, executor)
-        emissions: Tensor = self.output(self.drop(states, batch))
+            states = lstm(self.drop(states, batch.layout), batch.layout, executor)
+        emissions: Tensor = self.output(self.drop(states, batch.layout))
         return emissions.to(self.crf.transitions.device)
 
-    def read_characters(self, batch: Batch) -> Tensor:
-        """A convolution over the characters of each type, and the largest value of each filter.
+    def character_features(self, characters: Tensor) -> Tensor:
+        """A convolution over the characters of each token type, and the maximum of each filter.
 
-        Its padding is not read. Returns [types, filters].
+        Args:
+            characters: character ids, padded, [types, longest]; padding is not read
+
+        Returns:
+            [types, filters]
         """
         assert self.characters is not None
-        is_character = batch.characters > 0
-        # Each character of each type with its neighbours, 0 for none: [characters, KERNEL]
-        windows = F.pad(batch.characters, (KERNEL // 2, KERNEL // 2)).unfold(1, KERNEL, 1)
+        is_character = characters != PADDING
+        # Each character of each type with its neighbours, PADDING for none: [characters, KERNEL]
+        windows = F.pad(characters, (KERNEL // 2, KERNEL // 2), value=PADDING).unfold(1, KERNEL, 1)
         windows = windows[is_character]
-        # What a filter makes of a window is a sum over its places, of products that depend on
-        # the character there alone: few characters are multiplied, not many windows.
+        # The value of a filter at a window is a sum over the window's places, of products that
+        # depend on the character there alone. So known characters are multiplied, not windows.
         weights = self.filters.weight.unflatten(1, (KERNEL, CHARACTER_SIZE))
         products = torch.einsum("ce,fke->kcf", self.characters.weight, weights)
         rows = windows + len(products[0]) * torch.arange(KERNEL, device=windows.device)
@@ -140,29 +119,32 @@ class Tagger(nn.Module):
         largest = torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True)
         return largest + self.filters.bias
 
-    def drop(self, states: Tensor, batch: Batch) -> Tensor:
-        """In training, the states ([tokens, size]) without those that are dropped at random.
+    def drop(self, states: Tensor, layout: Layout) -> Tensor:
+        """The states ([tokens, size]) after dropout, which is applied in training alone.
 
-        What is dropped is dropped from every token of a sentence (Gal & Ghahramani, NeurIPS 2016).
-        Drawn on the CPU, it is the same on every device.
+        A value is dropped from every token of a sentence (Gal & Ghahramani, NeurIPS 2016). The mask
+        is drawn on the CPU, so it is the same on every device.
         """
-        dropout = self.config["dropout"]
+        dropout = self.configuration.dropout
         if not self.training or dropout == 0:
             return states
-        kept = torch.rand(len(batch.packing.first), states.shape[1]) >= dropout
-        scale: Tensor = kept.to(states) / (1 - dropout)
-        return states * scale.index_select(0, batch.packing.sentences)
+        kept = torch.rand(len(layout.first), states.shape[1]) >= dropout
+        mask: Tensor = kept.to(states) / (1 - dropout)  # [sentences, size]
+        return states * mask.index_select(0, layout.sentences.to(states.device))
 
     def context(self, split: Split) -> Tensor:
-        """What the documents of a split tell of its tokens, if that is an input; on the CPU."""
-        if self.config["document"]:
-            return context(split, self.vectors.cpu())
-        return torch.empty(len(split.types), 0)
+        """The context features of all tokens of a split, [tokens, size] on the CPU.
 
-    def loss(self, emissions: Tensor, tags: Tensor, packing: Packing) -> Tensor:
+        Where they are no input there are none: [tokens, 0].
+        """
+        if self.configuration.document:
+            return context_features(split, self.vectors.cpu())
+        return torch.empty(len(split.token_types), 0)
+
+    def loss(self, emissions: Tensor, tags: Tensor, layout: Layout) -> Tensor:
         """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
-        if self.config["crf"]:
-            return self.crf.loss(emissions, tags, packing) / len(tags)
+        if self.configuration.crf:
+            return self.crf.loss(emissions, tags, layout) / len(tags)
         return F.cross_entropy(emissions, tags)
 
     def tag(
@@ -176,62 +158,27 @@ class Tagger(nn.Module):
 
         Args:
             split: the sentences
-            gold: ids of the tagger's own tags, [tokens] int64; without, the loss is 0
-            batch_size: sentences at a time; it does not change the tags
-            executor: of `workers`, to tag several batches at a time
+            gold: ids of the tagger's own tags, [tokens] int64; without them the loss is 0
+            batch_size: the number of sentences at a time; the tags do not depend on it
+            executor: of `configure_threads`, to tag several batches at a time
 
         Returns:
-            tag ids in the split's order, [tokens] int64 on the CPU; the loss over all tokens
+            tag ids in the split's order, [tokens] int64 on the CPU; the mean loss over all tokens
         """
         self.eval()
         device = self.vectors.device
-        tags = torch.empty(len(split.types), dtype=torch.int64)
-        of_tokens = self.context(split)
+        tags = torch.empty(len(split.token_types), dtype=torch.int64)
+        context = self.context(split)
 
-        @torch.no_grad()  # here, since it is a thread's own setting
+        @torch.no_grad()  # here, since PyTorch keeps this setting by thread
         def tag(sentences: Tensor) -> float:
-            batch = split.batch(sentences, of_tokens).to(device)
+            batch = split.batch(sentences, context).to(device)
             emissions = self(batch)
-            tags[batch.positions] = self.crf.decode(emissions, batch.packing)
+            tags[batch.positions] = self.crf.decode(emissions, batch.layout)
             if gold is None:
                 return 0.0
-            loss = self.loss(emissions, gold[batch.positions], batch.packing)
+            loss = self.loss(emissions, gold[batch.positions], batch.layout)
             return loss.item() * len(batch.positions)
 
-        every = map if executor is None else executor.map
-        return tags, sum(every(tag, batches(split.lengths, batch_size))) / len(tags)
-
-    def save(self, folder: Path) -> None:
-        """Write the weights, and the configuration that rebuilds the model, to a new folder."""
-        folder.mkdir()
-        words, dimension = self.vectors.shape
-        config = self.config | {"vectors": {"words": words - 2, "dimension": dimension}}
-        text = json.dumps(config, indent=2, sort_keys=True)
-        (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
-        (folder / WEIGHTS).write_bytes(save(self.state_dict()))
-
-    @property
-    def tags(self) -> list[str]:
-        """The tag set, in the tagger's own scheme."""
-        tags: list[str] = self.config["tags"]
-        return tags
-
-    @classmethod
-    def load(cls, folder: Path, vectors: Tensor) -> "Tagger":
-        """The model in a folder, on the CPU, with the word vectors that it was trained with.
-
-        Raises:
-            InputError: the vectors have another shape than those that it was trained with.
-        """
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        expected = config.pop("vectors")
-        words, dimension = vectors.shape
-        if (words - 2, dimension) != (expected["words"], expected["dimension"]):
-            raise InputError(
-                f"{folder / CONFIG}: the model was trained with {expected['words']} vectors of "
-                f"{expected['dimension']} dimensions, not {words - 2} of {dimension}; "
-                "train it anew"
-            )
-        tagger = cls(vectors, **config)
-        tagger.load_state_dict(load_file(folder / WEIGHTS))
-        return tagger
+        losses = parallel_map(executor, tag, batches(split.lengths, batch_size))
+        return tags, sum(losses) / len(tags)

@@ -1,0 +1,422 @@
+"""Does this machine compute the committed bits? An answer in seconds, before minutes of training.
+
+Run as `python -m benchmarks.fingerprint`: `make fingerprint`. Each floating-point operation that
+training and tagging consist of runs once, forwards and backwards, on fixed inputs of its real
+shapes (those of conllpp with the default parameters), and the hash of what it gives is compared
+with the one in benchmarks/fingerprint.json. The exit status is 0 if all of them agree, else 1.
+
+The inputs come from NumPy's generator PCG64, which gives the same bits on every processor. The
+environment variables are those that dvc.yaml sets for the train stage. They must be set before
+PyTorch is loaded, so the program starts itself once more with them.
+
+With `--update`, if no operation differs, the file gets those that it lacks and the kind of this
+processor, and loses those that are no longer here. After an upgrade of PyTorch or NumPy, which may
+change all hashes, `--rewrite` replaces the whole file.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from benchmarks.process import ROOT, variables_of
+
+COMMITTED = ROOT / "benchmarks/fingerprint.json"
+DIGITS = 12  # of each SHA-256, as hexadecimal digits
+
+# The shapes of a batch of conllpp with the default parameters.
+SENTENCES, TOKENS, TYPES = 32, 450, 280
+LENGTHS = torch.tensor([14] * 30 + [15] * 2)  # of the sentences: TOKENS in all
+TAGS = 17  # BIOES tags of four entity types, and O
+DIMENSION = 50  # of a word vector
+CHARACTERS, CHARACTER_SIZE, KERNEL, FILTERS = 82, 30, 3, 50
+CONTEXT = 164  # document features of a token
+INPUT = DIMENSION + FILTERS + CONTEXT  # of the LSTM
+HIDDEN = 288  # of the LSTM in each direction
+TOKEN_VECTORS = 20_000  # trained ones, most of which are in no given batch
+
+
+def draw(random: np.random.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Numbers between -1 and 1, evenly distributed.
+
+    They fill the whole significand, so that no sum or product of them is exact.
+    """
+    return torch.from_numpy(random.uniform(-1, 1, shape)).to(dtype)
+
+
+def draw_ids(random: np.random.Generator, end: int, *shape: int) -> Tensor:
+    """Numbers of rows, from 0 to `end`, without that; int64."""
+    return torch.from_numpy(random.integers(0, end, shape))
+
+
+def with_gradients(
+    random: np.random.Generator, output: Tensor, inputs: Iterable[Tensor]
+) -> list[Tensor]:
+    """The output, and the gradient of each input for a gradient of the output that is drawn."""
+    gradient = draw(random, *output.shape, dtype=output.dtype)
+    return [output, *torch.autograd.grad(output, list(inputs), gradient)]
+
+
+def random_numbers(random: np.random.Generator) -> list[Tensor]:
+    """What decides the batches and the dropout, and the inputs of all operations here."""
+    return [draw(random, 1000), torch.from_numpy(random.permutation(14_041)), torch.rand(1000)]
+
+
+def initial_weights(_: np.random.Generator) -> list[Tensor]:
+    """PyTorch's own, which its random numbers give."""
+    modules = [
+        nn.Embedding(CHARACTERS, CHARACTER_SIZE),
+        nn.Linear(KERNEL * CHARACTER_SIZE, FILTERS),
+        nn.LSTM(INPUT, HIDDEN),
+        nn.Linear(2 * HIDDEN, TAGS),
+    ]
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
+def mean_of_vectors(random: np.random.Generator) -> list[Tensor]:
+    """The vector of unknown words, computed by NumPy in double precision."""
+    vectors = draw(random, 40_000, DIMENSION).numpy()
+    return [torch.from_numpy(vectors.mean(axis=0, dtype=np.float64))]
+
+
+def document_features(random: np.random.Generator) -> list[Tensor]:
+    """Mean vectors around mentions and of documents, and logarithms of positions and lengths."""
+    tokens, mentions, documents = 10_000, 1_500, 50
+    own = draw(random, tokens, DIMENSION)
+    sides = draw(random, tokens, 2 * DIMENSION)
+    mention_ids = draw_ids(random, mentions, tokens)
+    sums = torch.zeros(mentions, 2 * DIMENSION).index_add(0, mention_ids, sides)
+    others = (mention_ids.bincount()[mention_ids] - 1).clamp(min=1)
+    around = (sums[mention_ids] - sides) / others[:, None]
+    ranks = draw_ids(random, 400_000, tokens) + 1.0
+    weights = (ranks / (500 + ranks))[:, None]
+    weighted = torch.cat((weights, weights * own), dim=1)
+    of_token = draw_ids(random, documents, tokens)
+    sums = torch.zeros(documents, 1 + DIMENSION).index_add(0, of_token, weighted)
+    return [around, sums[:, 1:] / sums[:, :1], torch.arange(1, 1_000).log()]
+
+
+def types_to_tokens(random: np.random.Generator) -> list[Tensor]:
+    """The vector of each type (distinct token) of a batch, for each of its tokens."""
+    vectors = draw(random, TYPES, DIMENSION) + draw(random, TYPES, DIMENSION)
+    features = torch.cat((vectors, draw(random, TYPES, FILTERS)), dim=1).requires_grad_()
+    tokens = F.embedding(draw_ids(random, TYPES, TOKENS), features)
+    return with_gradients(random, tokens, [features])
+
+
+def character_products(random: np.random.Generator) -> list[Tensor]:
+    """What each filter makes of each character at each of its places."""
+    characters = draw(random, CHARACTERS, CHARACTER_SIZE).requires_grad_()
+    weights = draw(random, FILTERS, KERNEL, CHARACTER_SIZE).requires_grad_()
+    products = torch.einsum("ce,fke->kcf", characters, weights)
+    return with_gradients(random, products, [characters, weights])
+
+
+def character_sums(random: np.random.Generator) -> list[Tensor]:
+    """What each filter makes of each window of characters."""
+    products = draw(random, KERNEL * CHARACTERS, FILTERS).requires_grad_()
+    windows = draw_ids(random, KERNEL * CHARACTERS, 7 * TYPES, KERNEL)
+    return with_gradients(random, F.embedding_bag(windows, products, mode="sum"), [products])
+
+
+def character_maxima(random: np.random.Generator) -> list[Tensor]:
+    """The largest value of each filter in each type, of which some share theirs."""
+    filtered = draw(random, 7 * TYPES, FILTERS)
+    filtered[1::7] = filtered[::7]
+    filtered.requires_grad_()
+    bias = draw(random, FILTERS).requires_grad_()
+    lengths = torch.full((TYPES,), 7)
+    largest = torch.segment_reduce(filtered, "max", lengths=lengths, unsafe=True) + bias
+    return with_gradients(random, largest, [filtered, bias])
+
+
+def dropout(random: np.random.Generator) -> list[Tensor]:
+    """The same values dropped from all tokens of a sentence."""
+    states = draw(random, TOKENS, INPUT).requires_grad_()
+    scale = (torch.rand(SENTENCES, INPUT) >= 0.5).to(states) / (1 - 0.5)
+    sentences = torch.arange(SENTENCES).repeat_interleave(LENGTHS)
+    return with_gradients(random, states * scale.index_select(0, sentences), [states])
+
+
+def tokens_to_grid(random: np.random.Generator) -> list[Tensor]:
+    """Tokens put into a grid of steps and sentences, in which the last token may come again."""
+    states = draw(random, TOKENS, INPUT).requires_grad_()
+    ends = LENGTHS.cumsum(0)
+    cells = (ends - LENGTHS + torch.arange(int(LENGTHS.max()))[:, None]).minimum(ends - 1)
+    return with_gradients(random, states.index_select(0, cells.flatten()), [states])
+
+
+def draw_lstm(random: np.random.Generator) -> nn.LSTM:
+    """One direction, with weights of the size that they have at the start of training."""
+    lstm = nn.LSTM(INPUT, HIDDEN)
+    for parameter in lstm.parameters():
+        parameter.data.copy_(draw(random, *parameter.shape) / 16)
+    return lstm
+
+
+def lstm_training(random: np.random.Generator, *, steps: int, sentences: int) -> list[Tensor]:
+    """One direction with recurrent dropout: its states, and the gradients of all that it reads."""
+    lstm = draw_lstm(random)
+    states = draw(random, steps, sentences, INPUT).requires_grad_()
+    mask = (torch.rand(HIDDEN) >= 0.25).to(states) / (1 - 0.25)
+    weights = dict(lstm.named_parameters())
+    masked = weights | {"weight_hh_l0": weights["weight_hh_l0"] * mask}
+    output: Tensor = functional_call(lstm, masked, states)[0]
+    return with_gradients(random, output, [states, *weights.values()])
+
+
+@torch.no_grad()
+def lstm_tagging(random: np.random.Generator, *, steps: int, sentences: int) -> list[Tensor]:
+    """One direction without gradients, for which oneDNN takes another implementation."""
+    lstm = draw_lstm(random).eval()
+    return [lstm(draw(random, steps, sentences, INPUT))[0]]
+
+
+def output_layer(random: np.random.Generator, *, tokens: int) -> list[Tensor]:
+    """The score of each tag at each token."""
+    states = draw(random, tokens, 2 * HIDDEN).requires_grad_()
+    weight = (draw(random, TAGS, 2 * HIDDEN) / 16).requires_grad_()
+    bias = draw(random, TAGS).requires_grad_()
+    return with_gradients(random, F.linear(states, weight, bias), [states, weight, bias])
+
+
+def crf_likelihoods(random: np.random.Generator) -> list[Tensor]:
+    """Exponentials of the scores of tags and of transitions, of which some are not allowed."""
+    emissions = 8 * draw(random, TOKENS, TAGS)
+    transitions = draw(random, TAGS, TAGS)
+    transitions[transitions > 0.5] = -torch.inf
+    highest = emissions.max(dim=1, keepdim=True).values
+    return [
+        (emissions - highest).double().exp(),
+        transitions.double().exp(),
+        highest.double().sum(),
+    ]
+
+
+def crf_recursions(random: np.random.Generator) -> list[Tensor]:
+    """Forward and backward variables, scaled, where sentences end one after another."""
+    transitions = draw(random, 2, TAGS, TAGS, dtype=torch.float64).exp()
+    shares = draw(random, 2, SENTENCES, TAGS, dtype=torch.float64).exp()
+    found = []
+    for rows in [SENTENCES] * 12 + [9, 2, 1]:
+        reached = torch.bmm(shares[:, :rows], transitions)
+        values = reached * draw(random, 2, rows, TAGS, dtype=torch.float64).exp()
+        scales = values.sum(dim=2, keepdim=True)
+        shares = values / scales
+        found += [shares, scales, scales.log()]
+    scales = draw(random, TOKENS, 1, dtype=torch.float64).exp()
+    return [*found, scales.log().sum()]
+
+
+def crf_expected_counts(random: np.random.Generator) -> list[Tensor]:
+    """Marginal probabilities of tags and of transitions, which are the gradients."""
+    before, after = draw(random, 2, TOKENS, TAGS, dtype=torch.float64).exp()
+    marginals = before * after / draw(random, TOKENS, TAGS, dtype=torch.float64).exp()
+    marginals /= marginals.sum(dim=1, keepdim=True)
+    transitions = draw(random, TAGS, TAGS, dtype=torch.float64).exp()
+    left, right = before[:-SENTENCES], after[SENTENCES:]
+    weights = ((left @ transitions) * right).sum(dim=1, keepdim=True)
+    pairs = transitions * ((left / weights).T @ right)
+    return [marginals, pairs, marginals[:SENTENCES].sum(0), (marginals * 0.7).float()]
+
+
+def crf_gold_score(random: np.random.Generator) -> list[Tensor]:
+    """The score of the gold tags, and its gradients."""
+    emissions = draw(random, TOKENS, TAGS).requires_grad_()
+    transitions = draw(random, TAGS, TAGS).requires_grad_()
+    starts = draw(random, TAGS).requires_grad_()
+    tags = draw_ids(random, TAGS, TOKENS)
+    score = emissions.gather(1, tags[:, None]).double().sum()
+    score = score + transitions[tags[:-1], tags[1:]].double().sum()
+    score = score + starts[tags[:SENTENCES]].double().sum()
+    return with_gradients(random, score / TOKENS, [emissions, transitions, starts])
+
+
+def crf_decoding(random: np.random.Generator) -> list[Tensor]:
+    """Steps of the Viterbi algorithm."""
+    transitions = draw(random, TAGS, TAGS)
+    score = draw(random, SENTENCES, TAGS)
+    pointers = []
+    for _ in range(14):
+        best, pointer = (score[:, :, None] + transitions).max(dim=1)
+        score = best + draw(random, SENTENCES, TAGS)
+        pointers.append(pointer)
+    return [score, *pointers]
+
+
+def cross_entropy(random: np.random.Generator) -> list[Tensor]:
+    """The loss where the tagger has no CRF."""
+    emissions = (8 * draw(random, TOKENS, TAGS)).requires_grad_()
+    loss = F.cross_entropy(emissions, draw_ids(random, TAGS, TOKENS))
+    return with_gradients(random, loss, [emissions])
+
+
+def adam(random: np.random.Generator) -> list[Tensor]:
+    """Three steps of all weights but the token vectors, by gradients that are clipped."""
+    shapes = [
+        (CHARACTERS, CHARACTER_SIZE),
+        (FILTERS, KERNEL * CHARACTER_SIZE),
+        (FILTERS,),
+        *[(4 * HIDDEN, INPUT), (4 * HIDDEN, HIDDEN), (4 * HIDDEN,), (4 * HIDDEN,)] * 2,
+        (TAGS, 2 * HIDDEN),
+        (TAGS,),
+        (TAGS, TAGS),
+        (TAGS,),
+        (TAGS,),
+    ]
+    parameters = [nn.Parameter(draw(random, *shape) / 16) for shape in shapes]
+    optimizer = torch.optim.Adam(parameters, lr=0.002, fused=True)
+    norms = []
+    for _ in range(3):
+        for parameter in parameters:
+            parameter.grad = draw(random, *parameter.shape)
+        norms.append(nn.utils.clip_grad_norm_(parameters, 5.0))
+        optimizer.step()
+    return [*norms, *parameters, *(optimizer.state[p]["exp_avg_sq"] for p in parameters)]
+
+
+def token_vectors(random: np.random.Generator) -> list[Tensor]:
+    """Three steps of the trained token vectors, each of those in a batch, some of them twice."""
+    embedding = nn.Embedding(TOKEN_VECTORS, DIMENSION, sparse=True)
+    nn.init.zeros_(embedding.weight)
+    optimizer = torch.optim.SparseAdam(embedding.parameters(), lr=0.002)
+    for _ in range(3):
+        rows = torch.cat((draw_ids(random, TOKEN_VECTORS, TYPES - 20), torch.arange(20) // 2))
+        embedding(rows).backward(draw(random, TYPES, DIMENSION))
+        optimizer.step()
+        optimizer.zero_grad()
+    return [embedding.weight, optimizer.state[embedding.weight]["exp_avg_sq"]]
+
+
+# An operation's inputs are seeded by its name, so that adding one does not change the others.
+OPERATIONS: dict[str, Callable[[np.random.Generator], list[Tensor]]] = {
+    "random numbers": random_numbers,
+    "initial weights": initial_weights,
+    "mean of the word vectors": mean_of_vectors,
+    "document features": document_features,
+    "types to tokens": types_to_tokens,
+    "character products": character_products,
+    "character sums": character_sums,
+    "character maxima": character_maxima,
+    "dropout": dropout,
+    "tokens to grid": tokens_to_grid,
+    "LSTM training, 15 steps of 32 sentences": partial(lstm_training, steps=15, sentences=32),
+    "LSTM training, 40 steps of 9 sentences": partial(lstm_training, steps=40, sentences=9),
+    "LSTM training, 1 step of 32 sentences": partial(lstm_training, steps=1, sentences=32),
+    "LSTM tagging, 15 steps of 64 sentences": partial(lstm_tagging, steps=15, sentences=64),
+    "LSTM tagging, 40 steps of 9 sentences": partial(lstm_tagging, steps=40, sentences=9),
+    "LSTM tagging, 1 step of 1 sentence": partial(lstm_tagging, steps=1, sentences=1),
+    "output layer, 450 tokens": partial(output_layer, tokens=450),
+    "output layer, 900 tokens": partial(output_layer, tokens=900),
+    "output layer, 32 tokens": partial(output_layer, tokens=32),
+    "output layer, 1 token": partial(output_layer, tokens=1),
+    "CRF likelihoods": crf_likelihoods,
+    "CRF recursions": crf_recursions,
+    "CRF expected counts": crf_expected_counts,
+    "CRF score of the gold tags": crf_gold_score,
+    "CRF decoding": crf_decoding,
+    "cross-entropy": cross_entropy,
+    "Adam": adam,
+    "SparseAdam of the token vectors": token_vectors,
+}
+
+
+def compute(names: Iterable[str]) -> dict[str, str]:
+    """The hash of what each of some operations gives, by name.
+
+    It sets PyTorch up as the train stage does. That runs each operation on one thread, whether
+    it has one, two or three: several threads would share an operation's sums, and give other bits.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    hashes = {}
+    for name in names:
+        torch.manual_seed(1)
+        found = sha256()
+        for tensor in OPERATIONS[name](np.random.default_rng(list(name.encode()))):
+            found.update(tensor.detach().contiguous().numpy().tobytes())
+        hashes[name] = found.hexdigest()[:DIGITS]
+    return hashes
+
+
+def processor() -> str:
+    """The kind of this machine's processor; the name alone may be that of several kinds."""
+    path = Path("/proc/cpuinfo")  # on Linux
+    fields = {}
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+        fields = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
+    if "model name" not in fields:  # as on ARM
+        return platform.machine()
+    return f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
+
+
+def main() -> None:
+    """Compare, print a line for each operation and then the answer; end with the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    write = parser.add_mutually_exclusive_group()
+    write.add_argument(
+        "--update",
+        action="store_true",
+        help="if no hash differs, add this processor and the operations that the file lacks",
+    )
+    write.add_argument("--rewrite", action="store_true", help="replace the file")
+    options = parser.parse_args()
+
+    variables = variables_of("train")
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        command = [sys.executable, "-m", "benchmarks.fingerprint", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | variables)  # noqa: S606
+
+    here = processor()
+    print(f"{here}; torch {torch.__version__}, NumPy {np.__version__}\n", flush=True)
+    hashes = compute(OPERATIONS)
+    committed, seen_on = hashes, [here]
+    if not options.rewrite:
+        document = json.loads(COMMITTED.read_text(encoding="utf-8"))
+        committed, seen_on = document["hashes"], document["seen_on"]
+    if options.update:
+        committed, seen_on = hashes | committed, sorted({here, *seen_on})
+
+    differing = [name for name, found in hashes.items() if committed.get(name) != found]
+    print(f"{'':42}{'here':14}committed")
+    for name, found in hashes.items():
+        mark = "  differs" if name in differing else ""
+        print(f"{name:42}{found:14}{committed.get(name, 'none'):12}{mark}")
+    print()
+    if torch.cuda.is_available():
+        print(
+            "This says nothing of the GPU that PyTorch finds here. With `device: auto` in "
+            "params.yaml training runs on it and gives other bits, unless it is hidden: "
+            "`CUDA_VISIBLE_DEVICES= make repro`."
+        )
+    if differing:
+        print(
+            f"No: this processor gives other bits in {len(differing)} of {len(hashes)} operations ("
+            f"{'; '.join(differing)}), so training gives another model. To see whether its scores "
+            "are near the committed ones, run `make verify TOLERANCE=0.02`; to get the committed "
+            "outputs themselves, run `dvc pull`."
+        )
+        sys.exit(1)
+    if options.update or options.rewrite:
+        text = json.dumps({"seen_on": seen_on, "hashes": hashes}, indent=2, ensure_ascii=False)
+        COMMITTED.write_text(f"{text}\n", encoding="utf-8")
+    print(
+        f"Yes: this processor gives the committed bits in all {len(hashes)} operations. "
+        f"Processors on which they were seen: {'; '.join(seen_on)}."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""A layout puts each sentence into a column of either grid, and each token into one cell."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pad_sequence
+
+from tagger.encoding.layout import Layout
+
+lengths_of_sentences = st.lists(st.integers(1, 6), min_size=1, max_size=5)
+
+
+@given(lengths_of_sentences)
+def test_a_grid_holds_each_sentence_in_a_column(lengths: list[int]) -> None:
+    layout = Layout.of(torch.tensor(lengths))
+    tokens = torch.arange(sum(lengths))
+    for grid, cells, direction in zip(layout.tokens, layout.cells, (1, -1), strict=True):
+        assert grid.shape == (max(lengths), len(lengths))
+        columns = sorted(tuple(column.tolist()) for column in grid.T)
+        expected = [sentence.tolist()[::direction] for sentence in tokens.split(lengths)]
+        padded = [some + some[-1:] * (max(lengths) - len(some)) for some in expected]
+        assert columns == sorted(map(tuple, padded)), "padding repeats the last token"
+        assert torch.equal(grid.flatten()[cells], tokens)
+        assert cells.tolist() == [int((grid.flatten() == token).nonzero()[0]) for token in tokens]
+
+
+@given(lengths_of_sentences)
+def test_the_forward_grid_is_pytorchs_padded_batch(lengths: list[int]) -> None:
+    values = torch.rand(sum(lengths))
+    longest_first = sorted(values.split(lengths), key=len, reverse=True)
+    layout = Layout.of(torch.tensor(lengths))
+    mask = pad_sequence([torch.ones(len(some)) for some in longest_first]) == 1
+    assert torch.equal(values[layout.tokens[0]][mask], pad_sequence(longest_first)[mask])
+
+
+@given(lengths_of_sentences)
+def test_each_token_knows_its_sentence_and_each_sentence_its_ends(lengths: list[int]) -> None:
+    layout = Layout.of(torch.tensor(lengths))
+    assert layout.sentences.tolist() == [i for i, n in enumerate(lengths) for _ in range(n)]
+    sentences = torch.arange(sum(lengths)).split(lengths)
+    assert layout.first.tolist() == [int(some[0]) for some in sentences]
+    assert layout.last.tolist() == [int(some[-1]) for some in sentences]

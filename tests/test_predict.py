@@ -1,0 +1,82 @@
+"""A predictor is rebuilt from its folder and its word vectors, and from no others."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tagger.corpus.tags import is_allowed, transitions
+from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
+from tagger.files import InputError, write_lines
+from tagger.model.configuration import TaggerConfiguration
+from tagger.model.tagger import Tagger
+from tagger.predict import CONFIG, Predictor
+from tests import factories
+from tests.factories import ENCODER, TOKENS
+from tests.test_model import CLASSROOM, FULL, each_model
+
+SENTENCES = [TOKENS[:7], TOKENS[7:9], TOKENS[9:20]]
+DOCUMENTS = [3, 3, 4]
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path) -> Path:
+    """A folder of word vectors for the words of the factory's encoder."""
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    write_lines(folder / WORDS, factories.WORDS)
+    table = np.random.default_rng(0).random((len(factories.WORDS), 6), dtype=np.float32)
+    np.save(folder / VECTORS, table)
+    return folder
+
+
+def make_predictor(embeddings: Path, configuration: TaggerConfiguration) -> Predictor:
+    torch.manual_seed(0)
+    tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration)
+    for parameter in tagger.parameters():
+        torch.nn.init.normal_(parameter)
+    return Predictor(ENCODER, tagger)
+
+
+@each_model
+def test_a_saved_predictor_predicts_the_same(
+    configuration: TaggerConfiguration, embeddings: Path, tmp_path: Path
+) -> None:
+    predictor = make_predictor(embeddings, configuration)
+    for name in ("one", "another"):
+        predictor.save(tmp_path / name, embeddings)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "another" / file.name).read_bytes()
+    again = Predictor.load(tmp_path / "one", embeddings)
+    assert again.tagger.configuration == configuration
+    tags = again.predict(SENTENCES, DOCUMENTS)
+    assert tags == predictor.predict(SENTENCES, DOCUMENTS)
+    assert [len(sentence) for sentence in tags] == [7, 2, 11]
+    assert any(tag != "O" for sentence in tags for tag in sentence)
+    for sentence in tags:
+        assert all(is_allowed(left, right, "IOB2") for left, right in transitions(sentence))
+
+
+@pytest.mark.parametrize("name", [WORDS, VECTORS])
+def test_other_vectors_of_the_same_shape_are_refused(
+    name: str, embeddings: Path, tmp_path: Path
+) -> None:
+    make_predictor(embeddings, FULL).save(tmp_path / "model", embeddings)
+    if name == WORDS:
+        write_lines(embeddings / WORDS, factories.WORDS[::-1])
+    else:
+        np.save(embeddings / VECTORS, np.load(embeddings / VECTORS)[::-1])
+    with pytest.raises(
+        InputError, match=rf"{name} has the SHA-256 \w{{64}}, but .*{CONFIG} says .* \w{{64}}\. Use"
+    ):
+        Predictor.load(tmp_path / "model", embeddings)
+
+
+def test_the_configuration_can_be_read(embeddings: Path, tmp_path: Path) -> None:
+    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model", embeddings)
+    content = json.loads((tmp_path / "model" / CONFIG).read_text())
+    assert content["tags"] == list(CLASSROOM.tags)
+    assert (content["hidden"], content["crf"], content["characters"]) == (5, False, 0)
+    assert set(content["embeddings"]) == {WORDS, VECTORS}
