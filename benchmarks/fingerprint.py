@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,15 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from benchmarks.process import ROOT, variables_of
+from stages.sparse_adam import SparseAdam
+from tagger.corpus.tags import CONLL_ENTITY_TYPES, tag_set
+from tagger.encoding.encoder import Encoder
+from tagger.encoding.layout import Layout
+from tagger.encoding.split import Split, batches
+from tagger.model.configuration import TaggerConfiguration
+from tagger.model.context import context_features
+from tagger.model.crf import CRF
+from tagger.model.tagger import Tagger
 
 COMMITTED = ROOT / "benchmarks/fingerprint.json"
 DIGITS = 12  # of each SHA-256, as hexadecimal digits
@@ -90,21 +100,25 @@ def mean_of_vectors(random: np.random.Generator) -> list[Tensor]:
     return [torch.from_numpy(vectors.mean(axis=0, dtype=np.float64))]
 
 
+def draw_split(random: np.random.Generator) -> tuple[Split, int, Encoder]:
+    """Made-up documents, of sentences of any length, in words some of which are capitalised.
+
+    Returns:
+        the split; the number of words, which come in the order of their frequency; the encoder
+    """
+    words = [f"{number:x}" for number in range(3_000)]
+    tokens = [words[rank % 3_000] for rank in random.zipf(1.3, 3_000).tolist()]
+    tokens = [token.upper() if i % 7 == 0 else token for i, token in enumerate(tokens)]
+    ends = np.cumsum(random.integers(1, 30, 190)).tolist()
+    sentences = [tokens[start:end] for start, end in pairwise([0, *ends]) if end <= len(tokens)]
+    encoder = Encoder.fit(words, sentences[::2])
+    return encoder.encode(sentences, [i // 15 for i in range(len(sentences))]), 3_000, encoder
+
+
 def document_features(random: np.random.Generator) -> list[Tensor]:
     """Mean vectors around mentions and of documents, and logarithms of positions and lengths."""
-    tokens, mentions, documents = 10_000, 1_500, 50
-    own = draw(random, tokens, DIMENSION)
-    sides = draw(random, tokens, 2 * DIMENSION)
-    mention_ids = draw_ids(random, mentions, tokens)
-    sums = torch.zeros(mentions, 2 * DIMENSION).index_add(0, mention_ids, sides)
-    others = (mention_ids.bincount()[mention_ids] - 1).clamp(min=1)
-    around = (sums[mention_ids] - sides) / others[:, None]
-    ranks = draw_ids(random, 400_000, tokens) + 1.0
-    weights = (ranks / (500 + ranks))[:, None]
-    weighted = torch.cat((weights, weights * own), dim=1)
-    of_token = draw_ids(random, documents, tokens)
-    sums = torch.zeros(documents, 1 + DIMENSION).index_add(0, of_token, weighted)
-    return [around, sums[:, 1:] / sums[:, :1], torch.arange(1, 1_000).log()]
+    split, words, _ = draw_split(random)
+    return [context_features(split, draw(random, words + 2, DIMENSION))]
 
 
 def types_to_tokens(random: np.random.Generator) -> list[Tensor]:
@@ -191,68 +205,28 @@ def output_layer(random: np.random.Generator, *, tokens: int) -> list[Tensor]:
     return with_gradients(random, F.linear(states, weight, bias), [states, weight, bias])
 
 
-def crf_likelihoods(random: np.random.Generator) -> list[Tensor]:
-    """Exponentials of the scores of tags and of transitions, of which some are not allowed."""
-    emissions = 8 * draw(random, TOKENS, TAGS)
-    transitions = draw(random, TAGS, TAGS)
-    transitions[transitions > 0.5] = -torch.inf
-    highest = emissions.max(dim=1, keepdim=True).values
-    return [
-        (emissions - highest).double().exp(),
-        transitions.double().exp(),
-        highest.double().sum(),
-    ]
+def draw_crf(random: np.random.Generator) -> CRF:
+    """A CRF over the tags of conllpp."""
+    crf = CRF(tag_set(CONLL_ENTITY_TYPES, "BIOES"), "BIOES")
+    for parameter in crf.parameters():
+        parameter.data.copy_(draw(random, *parameter.shape))
+    return crf
 
 
-def crf_recursions(random: np.random.Generator) -> list[Tensor]:
-    """Forward and backward variables, scaled, where sentences end one after another."""
-    transitions = draw(random, 2, TAGS, TAGS, dtype=torch.float64).exp()
-    shares = draw(random, 2, SENTENCES, TAGS, dtype=torch.float64).exp()
-    found = []
-    for rows in [SENTENCES] * 12 + [9, 2, 1]:
-        reached = torch.bmm(shares[:, :rows], transitions)
-        values = reached * draw(random, 2, rows, TAGS, dtype=torch.float64).exp()
-        scales = values.sum(dim=2, keepdim=True)
-        shares = values / scales
-        found += [shares, scales, scales.log()]
-    scales = draw(random, TOKENS, 1, dtype=torch.float64).exp()
-    return [*found, scales.log().sum()]
-
-
-def crf_expected_counts(random: np.random.Generator) -> list[Tensor]:
-    """Marginal probabilities of tags and of transitions, which are the gradients."""
-    before, after = draw(random, 2, TOKENS, TAGS, dtype=torch.float64).exp()
-    marginals = before * after / draw(random, TOKENS, TAGS, dtype=torch.float64).exp()
-    marginals /= marginals.sum(dim=1, keepdim=True)
-    transitions = draw(random, TAGS, TAGS, dtype=torch.float64).exp()
-    left, right = before[:-SENTENCES], after[SENTENCES:]
-    weights = ((left @ transitions) * right).sum(dim=1, keepdim=True)
-    pairs = transitions * ((left / weights).T @ right)
-    return [marginals, pairs, marginals[:SENTENCES].sum(0), (marginals * 0.7).float()]
-
-
-def crf_gold_score(random: np.random.Generator) -> list[Tensor]:
-    """The score of the gold tags, and its gradients."""
-    emissions = draw(random, TOKENS, TAGS).requires_grad_()
-    transitions = draw(random, TAGS, TAGS).requires_grad_()
-    starts = draw(random, TAGS).requires_grad_()
-    tags = draw_ids(random, TAGS, TOKENS)
-    score = emissions.gather(1, tags[:, None]).double().sum()
-    score = score + transitions[tags[:-1], tags[1:]].double().sum()
-    score = score + starts[tags[:SENTENCES]].double().sum()
-    return with_gradients(random, score / TOKENS, [emissions, transitions, starts])
+def crf_loss(random: np.random.Generator) -> list[Tensor]:
+    """The log-likelihood of gold tags, in double precision, and its gradients."""
+    crf = draw_crf(random)
+    emissions = (8 * draw(random, TOKENS, TAGS)).requires_grad_()
+    singles = torch.tensor([0, 4, 8, 12, 16])  # O, and an entity of one token of each type
+    tags = singles[draw_ids(random, len(singles), TOKENS)]
+    loss = crf.loss(emissions, tags, Layout.of(LENGTHS)) / TOKENS
+    return with_gradients(random, loss, [emissions, *crf.parameters()])
 
 
 def crf_decoding(random: np.random.Generator) -> list[Tensor]:
-    """Steps of the Viterbi algorithm."""
-    transitions = draw(random, TAGS, TAGS)
-    score = draw(random, SENTENCES, TAGS)
-    pointers = []
-    for _ in range(14):
-        best, pointer = (score[:, :, None] + transitions).max(dim=1)
-        score = best + draw(random, SENTENCES, TAGS)
-        pointers.append(pointer)
-    return [score, *pointers]
+    """The best tags by the Viterbi algorithm."""
+    emissions = draw(random, TOKENS, TAGS)
+    return [draw_crf(random).decode(emissions, Layout.of(LENGTHS))]
 
 
 def cross_entropy(random: np.random.Generator) -> list[Tensor]:
@@ -290,13 +264,47 @@ def token_vectors(random: np.random.Generator) -> list[Tensor]:
     """Three steps of the trained token vectors, each of those in a batch, some of them twice."""
     embedding = nn.Embedding(TOKEN_VECTORS, DIMENSION, sparse=True)
     nn.init.zeros_(embedding.weight)
-    optimizer = torch.optim.SparseAdam(embedding.parameters(), lr=0.002)
+    optimizer = SparseAdam(embedding.parameters(), lr=0.002)
     for _ in range(3):
         rows = torch.cat((draw_ids(random, TOKEN_VECTORS, TYPES - 20), torch.arange(20) // 2))
         embedding(rows).backward(draw(random, TYPES, DIMENSION))
         optimizer.step()
         optimizer.zero_grad()
-    return [embedding.weight, optimizer.state[embedding.weight]["exp_avg_sq"]]
+    return [embedding.weight, optimizer.state[embedding.weight]["square"]]
+
+
+def whole_tagger(random: np.random.Generator) -> list[Tensor]:
+    """Two steps of training the default tagger, and the tags that it gives then."""
+    split, words, encoder = draw_split(random)
+    configuration = TaggerConfiguration(
+        tags=tuple(tag_set(CONLL_ENTITY_TYPES, "BIOES")),
+        scheme="BIOES",
+        train_tokens=len(encoder.train_tokens),
+        characters=len(encoder.characters),
+        filters=FILTERS,
+        document=True,
+        crf=True,
+        hidden=HIDDEN,
+        layers=1,
+        dropout=0.5,
+        recurrent_dropout=0.25,
+    )
+    tagger = Tagger(draw(random, words + 2, DIMENSION), configuration).train()
+    dense, sparse = tagger.dense_parameters(), tagger.sparse_parameters()
+    optimizers = [torch.optim.Adam(dense, lr=0.002, fused=True), SparseAdam(sparse, lr=0.002)]
+    context = tagger.context(split)
+    losses = []
+    for sentences in batches(split.lengths, SENTENCES, random)[:2]:
+        batch = split.batch(sentences, context)
+        gold = torch.zeros(len(batch.positions), dtype=torch.int64)
+        loss = tagger.loss(tagger(batch), gold, batch.layout)
+        loss.backward()
+        nn.utils.clip_grad_norm_(dense, 5.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss)
+    return [*losses, *tagger.parameters(), tagger.tag(split)[0]]
 
 
 # An operation's inputs are seeded by its name, so that adding one does not change the others.
@@ -321,14 +329,12 @@ OPERATIONS: dict[str, Callable[[np.random.Generator], list[Tensor]]] = {
     "output layer, 900 tokens": partial(output_layer, tokens=900),
     "output layer, 32 tokens": partial(output_layer, tokens=32),
     "output layer, 1 token": partial(output_layer, tokens=1),
-    "CRF likelihoods": crf_likelihoods,
-    "CRF recursions": crf_recursions,
-    "CRF expected counts": crf_expected_counts,
-    "CRF score of the gold tags": crf_gold_score,
+    "CRF loss": crf_loss,
     "CRF decoding": crf_decoding,
     "cross-entropy": cross_entropy,
     "Adam": adam,
     "SparseAdam of the token vectors": token_vectors,
+    "two steps of the whole tagger": whole_tagger,
 }
 
 

@@ -17,11 +17,12 @@ from pydantic import Field
 from seqeval.metrics import f1_score
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam, Optimizer, SparseAdam
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from stages.runner import run
+from stages.sparse_adam import SparseAdam
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
 from tagger.encoding.encoder import Encoder

@@ -37,16 +37,13 @@ class Layout:
         """The layout of sentences of some lengths ([sentences] int64, each at least 1)."""
         last = lengths.cumsum(0) - 1
         first = last + 1 - lengths
-        order = lengths.argsort(descending=True, stable=True)  # as in PyTorch's PackedSequence
-        steps = torch.arange(int(lengths.max()))[:, None].minimum(lengths[order] - 1)
-        column = torch.empty_like(order)
-        column[order] = torch.arange(len(order))
+        steps = torch.arange(int(lengths.max()))[:, None].minimum(lengths - 1)
         sentences = torch.arange(len(lengths)).repeat_interleave(lengths)
         before = torch.arange(len(sentences)) - first[sentences]  # tokens before each in a sentence
         after = last[sentences] - torch.arange(len(sentences))
         return cls(
-            tokens=torch.stack((first[order] + steps, last[order] - steps)),
-            cells=torch.stack((before, after)) * len(order) + column[sentences],
+            tokens=torch.stack((first + steps, last - steps)),
+            cells=torch.stack((before, after)) * len(lengths) + sentences,
             sentences=sentences,
             first=first,
             last=last,
