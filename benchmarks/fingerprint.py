@@ -38,9 +38,9 @@ from tagger.encoding.encoder import Encoder
 from tagger.encoding.layout import Layout
 from tagger.encoding.split import Split, batches
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.context import context_features
+from tagger.model.context import context_features, context_size
 from tagger.model.crf import CRF
-from tagger.model.tagger import Tagger
+from tagger.model.tagger import CHARACTER_SIZE, KERNEL, Tagger
 
 COMMITTED = ROOT / "benchmarks/fingerprint.json"
 DIGITS = 12  # of each SHA-256, as hexadecimal digits
@@ -50,9 +50,8 @@ SENTENCES, TOKENS, TYPES = 32, 450, 280
 LENGTHS = torch.tensor([14] * 30 + [15] * 2)  # of the sentences: TOKENS in all
 TAGS = 17  # BIOES tags of four entity types, and O
 DIMENSION = 50  # of a word vector
-CHARACTERS, CHARACTER_SIZE, KERNEL, FILTERS = 82, 30, 3, 50
-CONTEXT = 164  # document features of a token
-INPUT = DIMENSION + FILTERS + CONTEXT  # of the LSTM
+CHARACTERS, FILTERS = 82, 50
+INPUT = DIMENSION + FILTERS + context_size(DIMENSION)  # of the LSTM
 HIDDEN = 288  # of the LSTM in each direction
 TOKEN_VECTORS = 20_000  # trained ones, most of which are in no given batch
 
@@ -118,7 +117,8 @@ def draw_split(random: np.random.Generator) -> tuple[Split, int, Encoder]:
 def document_features(random: np.random.Generator) -> list[Tensor]:
     """Mean vectors around mentions and of documents, and logarithms of positions and lengths."""
     split, words, _ = draw_split(random)
-    return [context_features(split, draw(random, words + 2, DIMENSION))]
+    vectors = draw(random, words + 2, DIMENSION)
+    return [context_features(split, vectors), torch.arange(1, 1_000).log()]
 
 
 def types_to_tokens(random: np.random.Generator) -> list[Tensor]:
@@ -159,16 +159,15 @@ def dropout(random: np.random.Generator) -> list[Tensor]:
     """The same values dropped from all tokens of a sentence."""
     states = draw(random, TOKENS, INPUT).requires_grad_()
     scale = (torch.rand(SENTENCES, INPUT) >= 0.5).to(states) / (1 - 0.5)
-    sentences = torch.arange(SENTENCES).repeat_interleave(LENGTHS)
-    return with_gradients(random, states * scale.index_select(0, sentences), [states])
+    scales = scale.index_select(0, Layout.of(LENGTHS).sentences)
+    return with_gradients(random, states * scales, [states])
 
 
 def tokens_to_grid(random: np.random.Generator) -> list[Tensor]:
     """Tokens put into a grid of steps and sentences, in which the last token may come again."""
     states = draw(random, TOKENS, INPUT).requires_grad_()
-    ends = LENGTHS.cumsum(0)
-    cells = (ends - LENGTHS + torch.arange(int(LENGTHS.max()))[:, None]).minimum(ends - 1)
-    return with_gradients(random, states.index_select(0, cells.flatten()), [states])
+    tokens = Layout.of(LENGTHS).tokens[0].flatten()
+    return with_gradients(random, states.index_select(0, tokens), [states])
 
 
 def draw_lstm(random: np.random.Generator) -> nn.LSTM:
@@ -279,8 +278,8 @@ def whole_tagger(random: np.random.Generator) -> list[Tensor]:
     configuration = TaggerConfiguration(
         tags=tuple(tag_set(CONLL_ENTITY_TYPES, "BIOES")),
         scheme="BIOES",
-        train_tokens=len(encoder.train_tokens),
-        characters=len(encoder.characters),
+        train_token_count=len(encoder.train_tokens),
+        character_count=len(encoder.characters),
         filters=FILTERS,
         document=True,
         crf=True,

@@ -48,8 +48,8 @@ def run_stage(
 ) -> Run:
     """Run a stage of dvc.yaml in a folder, with some parameters changed.
 
-    What the stage reads and the folder has not is this repository's. The variables stand for those
-    that its command sets, unless they are None.
+    What the stage reads and the folder lacks is this repository's. `variables` replace those that
+    the stage's command sets; None keeps them.
     """
     stage = stage_of(name)
     words = stage["cmd"].split()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ValidationError, create_model
 
 from tagger.files import InputError
 
@@ -47,7 +47,9 @@ def read_parameters(path: Path, stage: Callable[..., None]) -> dict[str, Any]:
         InputError: the file is not a YAML mapping, or a parameter is missing or refused.
     """
     arguments = inspect.signature(stage, eval_str=True).parameters.values()
-    declared = {a.name: (a.annotation, ...) for a in arguments if a.kind is a.KEYWORD_ONLY}
+    declared: dict[str, Any] = {
+        a.name: (a.annotation, ...) for a in arguments if a.kind is a.KEYWORD_ONLY
+    }
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
     except yaml.YAMLError as error:
@@ -57,8 +59,7 @@ def read_parameters(path: Path, stage: Callable[..., None]) -> dict[str, Any]:
     for key in declared:
         if key not in values:
             raise InputError(f"{path} has no key {key!r}; add a line `{key}: …`")
-    fields: dict[str, Any] = declared
-    model = create_model("Parameters", __config__=ConfigDict(extra="ignore"), **fields)
+    model = create_model("Parameters", **declared)
     try:
         found = model.model_validate_strings({key: str(values[key]) for key in declared})
     except ValidationError as error:

@@ -16,10 +16,11 @@ class SparseAdam(torch.optim.Optimizer):
     It computes what `torch.optim.SparseAdam` does, with other last bits. PyTorch takes the square
     root from MKL, which starts from the processor's approximation of 1 / √x (the instruction
     rsqrtps), even where MKL_CBWR is COMPATIBLE. Intel's and AMD's processors approximate it
-    differently. `torch.rsqrt` and `torch.reciprocal` are not MKL's, and round as IEEE 754 says.
+    differently. `torch.rsqrt` and `torch.reciprocal` are not MKL's: they are made of the
+    processor's square root and division, whose rounding IEEE 754 fixes.
 
     Args:
-        parameters: tables, [rows, size], with sparse gradients
+        parameters: tables, [rows, size], each of which has a sparse gradient at each step
         lr: the learning rate
     """
 

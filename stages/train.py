@@ -32,7 +32,7 @@ from tagger.files import InputError, atomic_output, read_lines
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
 from tagger.model.threads import configure_threads
-from tagger.predict import Predictor
+from tagger.predict import Predictor, hash_embeddings
 
 
 def train(
@@ -85,8 +85,8 @@ def train(
     configuration = TaggerConfiguration(
         tags=tuple(tags),
         scheme=scheme,
-        train_tokens=len(encoder.train_tokens) if finetune else 0,
-        characters=len(encoder.characters) if characters == "cnn" else 0,
+        train_token_count=len(encoder.train_tokens) if finetune else 0,
+        character_count=len(encoder.characters) if characters == "cnn" else 0,
         filters=filters,
         document=document,
         crf=crf,
@@ -105,7 +105,7 @@ def train(
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
-    context = tagger.context(training)
+    contexts = [tagger.context(split) for split in (training, validation)]
     started = time.perf_counter()
     rows = []
     best_f1, best_epoch, best_weights = -1.0, 0, {}
@@ -116,7 +116,7 @@ def train(
         cut = batches(training.lengths, batch_size, random)
         # The bar is for a terminal; elsewhere a line by epoch is enough.
         for sentences in tqdm(cut, f"epoch {epoch}", leave=False, disable=None):
-            batch = training.batch(sentences, context).to(processor)
+            batch = training.batch(sentences, contexts[0]).to(processor)
             target = targets[0][batch.positions]
             loss = tagger.loss(tagger(batch, executor), target, batch.layout)
             loss.backward()
@@ -134,7 +134,9 @@ def train(
                 f"epoch {epoch}; try a smaller one"
             )
 
-        tag_ids, validation_loss = tagger.tag(validation, targets[1], executor=executor)
+        tag_ids, validation_loss = tagger.tag(
+            validation, targets[1], context=contexts[1], executor=executor
+        )
         predicted = [to_iob2(sentence) for sentence in validation.by_sentence(tag_ids, tags)]
         f1 = float(f1_score(gold, predicted, zero_division=0))
         rows.append((epoch, train_loss, validation_loss, f1))
@@ -155,7 +157,7 @@ def train(
     tagger.load_state_dict(best_weights)
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
     with atomic_output(model) as folder, atomic_output(curve) as file:
-        Predictor(encoder, tagger.cpu()).save(folder, embeddings)
+        Predictor(encoder, tagger.cpu(), hash_embeddings(embeddings)).save(folder)
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
 
 

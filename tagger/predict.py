@@ -22,26 +22,25 @@ from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+EMBEDDINGS = (WORDS, VECTORS)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A tagger, and the encoder that turns tokens into what it reads."""
+    """A tagger, and the encoder that turns tokens into what it reads.
+
+    embeddings has the SHA-256 of each file of the word vectors, see `hash_embeddings`.
+    """
 
     encoder: Encoder
     tagger: Tagger
+    embeddings: dict[str, str]
 
-    def save(self, folder: Path, embeddings: Path) -> None:
-        """Write the predictor to a new folder.
-
-        Args:
-            folder: where to write
-            embeddings: the folder of the word vectors that the tagger was trained with
-        """
+    def save(self, folder: Path) -> None:
+        """Write the predictor to a new folder."""
         folder.mkdir()
         self.encoder.save(folder)
-        configuration = asdict(self.tagger.configuration)
-        content = {**configuration, "embeddings": {n: sha256(embeddings / n) for n in FILES}}
+        content = {"tagger": asdict(self.tagger.configuration), "embeddings": self.embeddings}
         text = json.dumps(content, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
         (folder / WEIGHTS).write_bytes(save(self.tagger.state_dict()))
@@ -55,21 +54,30 @@ class Predictor:
             embeddings: the folder of the word vectors that the tagger was trained with
 
         Raises:
-            InputError: the word vectors are others than those that the tagger was trained with.
+            InputError: the configuration is not one of this version, or the word vectors are others
+                than those that the tagger was trained with.
         """
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        for name, expected in content.pop("embeddings").items():
-            found = sha256(embeddings / name)
-            if found != expected:
+        try:
+            trained_with = {name: content["embeddings"][name] for name in EMBEDDINGS}
+            fields = content["tagger"]
+            configuration = TaggerConfiguration(**fields | {"tags": tuple(fields["tags"])})
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder / CONFIG} is not the configuration of a tagger of this version: {error}. "
+                "Train the tagger again"
+            ) from error
+        hashes = hash_embeddings(embeddings)
+        for name, expected in trained_with.items():
+            if hashes[name] != expected:
                 raise InputError(
-                    f"{embeddings / name} has the SHA-256 {found}, but {folder / CONFIG} says that "
-                    f"the tagger was trained with {expected}. Use the vectors that it was trained "
-                    "with, or train it again"
+                    f"{embeddings / name} has the SHA-256 {hashes[name]}, but {folder / CONFIG} "
+                    f"says that the tagger was trained with {expected}. Use the vectors that it "
+                    "was trained with, or train it again"
                 )
-        configuration = TaggerConfiguration(**content | {"tags": tuple(content["tags"])})
         tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration)
         tagger.load_state_dict(load_file(folder / WEIGHTS))
-        return cls(Encoder.load(folder, embeddings), tagger.eval())
+        return cls(Encoder.load(folder, embeddings), tagger.eval(), hashes)
 
     def predict(
         self,
@@ -80,20 +88,22 @@ class Predictor:
         """The tags of sentences in IOB2, by sentence.
 
         Args:
-            sentences: the tokens of each; documents must be whole, since the tagger reads them
-            documents: the number of each sentence's document
+            sentences: the tokens of each, see `Encoder.encode`
+            documents: the number of each sentence's document, see there
             executor: of `configure_threads`, to tag several batches at a time
         """
+        if not sentences:
+            return []
         split = self.encoder.encode(sentences, documents)
         tag_ids, _ = self.tagger.tag(split, executor=executor)
         tags = self.tagger.configuration.tags
         return [to_iob2(sentence) for sentence in split.by_sentence(tag_ids, tags)]
 
 
-FILES = (WORDS, VECTORS)  # of the word vectors
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def hash_embeddings(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of word vectors, in hexadecimal digits, by the file's name."""
+    hashes = {}
+    for name in EMBEDDINGS:
+        with (folder / name).open("rb") as file:
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes

@@ -1,10 +1,15 @@
-"""Made-up sentences as the tagger reads them."""
+"""Made-up sentences as the tagger reads them, and configurations of taggers for them."""
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
+
+from tagger.corpus.tags import tag_set
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import Split
+from tagger.model.configuration import TaggerConfiguration
 
 WORDS = ["the", "may", "bush", "a", "b", "bb", "5", ".", "u.s.", "zeros"]
 TOKENS = [
@@ -12,6 +17,30 @@ TOKENS = [
     ".", "U.S.", "Zürich", "zürich", "x" * 30, "1996-08-22", "ǅ", "\u200b",
 ]  # fmt: skip
 ENCODER = Encoder.fit(WORDS, [TOKENS[::2]])
+FULL = TaggerConfiguration(
+    tags=tuple(tag_set(["PER", "LOC"], "BIOES")),
+    scheme="BIOES",
+    train_token_count=len(ENCODER.train_tokens),
+    character_count=len(ENCODER.characters),
+    filters=7,
+    document=True,
+    crf=True,
+    hidden=5,
+    layers=2,
+    dropout=0.5,
+    recurrent_dropout=0.25,
+)
+CLASSROOM = replace(
+    FULL,
+    tags=tuple(tag_set(["PER", "LOC"])),
+    scheme="IOB2",
+    train_token_count=0,
+    character_count=0,
+    document=False,
+    crf=False,
+    layers=1,
+)
+each_model = pytest.mark.parametrize("configuration", [FULL, CLASSROOM], ids=["full", "classroom"])
 
 
 def encode(documents: Sequence[Sequence[Sequence[str]]]) -> Split:

@@ -77,7 +77,7 @@ def test_documents_start_at_docstart_lines_wherever_they_stand(tmp_path: Path) -
     assert [list(tokens) for tokens in table["tokens"]] == [
         ["early"], ["first"], ["second"], ["third"], ["last"],
     ]  # fmt: skip
-    assert table["document"].tolist() == [0, 1, 1, 2, 4]
+    assert table["document"].tolist() == [0, 1, 1, 2, 3], "a document without a sentence is none"
 
 
 def test_without_docstart_each_sentence_is_a_document(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from tagger.encoding.encoder import Encoder
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import read_lines
 from tagger.model.tagger import Tagger
-from tagger.predict import Predictor
+from tagger.predict import Predictor, hash_embeddings
 from tests.conftest import Data, run_evaluate
-from tests.test_model import CLASSROOM
+from tests.factories import CLASSROOM
 from tests.test_scoring import conlleval, fractions
 
 CURVE = "epoch,train_loss,validation_loss,validation_f1\n1,0.5,0.4,0.6\n2,0.3,0.3,0.7\n"
@@ -35,7 +35,8 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parameter in tagger.parameters():
         parameter.data.mul_(4)
     encoder = Encoder.load(sample.index, sample.embeddings)
-    Predictor(encoder, tagger).save(folder / "model", sample.embeddings)
+    hashes = hash_embeddings(sample.embeddings)
+    Predictor(encoder, tagger, hashes).save(folder / "model")
     (folder / "curve.csv").write_text(CURVE, encoding="utf-8")
     for name in ("one", "again"):
         run_evaluate(sample, folder / "model", folder / "curve.csv", folder / name)

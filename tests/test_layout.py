@@ -3,7 +3,6 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.utils.rnn import pad_sequence
 
 from tagger.encoding.layout import Layout
 
@@ -25,18 +24,10 @@ def test_a_grid_holds_each_sentence_in_a_column(lengths: list[int]) -> None:
 
 
 @given(lengths_of_sentences)
-def test_the_forward_grid_is_pytorchs_padded_batch(lengths: list[int]) -> None:
-    values = torch.rand(sum(lengths))
-    sentences = values.split(lengths)
-    mask = pad_sequence([torch.ones(length) for length in lengths]) == 1
-    found = values[Layout.of(torch.tensor(lengths)).tokens[0]]
-    assert torch.equal(found[mask], pad_sequence(list(sentences))[mask])
-
-
-@given(lengths_of_sentences)
 def test_each_token_knows_its_sentence_and_each_sentence_its_ends(lengths: list[int]) -> None:
     layout = Layout.of(torch.tensor(lengths))
     assert layout.sentences.tolist() == [i for i, n in enumerate(lengths) for _ in range(n)]
     sentences = torch.arange(sum(lengths)).split(lengths)
     assert layout.first.tolist() == [int(some[0]) for some in sentences]
     assert layout.last.tolist() == [int(some[-1]) for some in sentences]
+    assert layout.followed.tolist() == [int(token) for some in sentences for token in some[:-1]]

@@ -9,39 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from tagger.corpus.tags import is_allowed, tag_set, transitions
+from tagger.corpus.tags import is_allowed, transitions
 from tagger.encoding.split import Batch, Split
 from tagger.encoding.vocabulary import LONGEST
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import CHARACTER_SIZE, KERNEL, Tagger
 from tagger.model.threads import configure_threads
-from tests.factories import ENCODER, WORDS, make_split
+from tests.factories import CLASSROOM, ENCODER, FULL, WORDS, each_model, make_split
 
 DIMENSION = 6
-FULL = TaggerConfiguration(
-    tags=tuple(tag_set(["PER", "LOC"], "BIOES")),
-    scheme="BIOES",
-    train_tokens=len(ENCODER.train_tokens),
-    characters=len(ENCODER.characters),
-    filters=7,
-    document=True,
-    crf=True,
-    hidden=5,
-    layers=2,
-    dropout=0.5,
-    recurrent_dropout=0.25,
-)
-CLASSROOM = replace(
-    FULL,
-    tags=tuple(tag_set(["PER", "LOC"])),
-    scheme="IOB2",
-    train_tokens=0,
-    characters=0,
-    document=False,
-    crf=False,
-    layers=1,
-)
-each_model = pytest.mark.parametrize("configuration", [FULL, CLASSROOM], ids=["full", "classroom"])
 
 
 def make_tagger(configuration: TaggerConfiguration) -> Tagger:
@@ -83,8 +59,8 @@ def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
     ("without", "inputs"),
     [
         (None, ()),
-        ("train_tokens", ("train_tokens",)),
-        ("characters", ("characters",)),
+        ("train_token_count", ("train_tokens",)),
+        ("character_count", ("characters",)),
         ("document", ("casing_in_document", "mention_ids")),
     ],
 )

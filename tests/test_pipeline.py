@@ -200,7 +200,9 @@ def test_make_sample_shows_scores_and_leaves_no_trace(clone: MakeClone) -> None:
         (venv / name).symlink_to(Path(sys.prefix) / name)
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
     (venv / "done").touch()
-    here.edit("stages/evaluate.py", "{name}\\n{", "{name.upper()}\\n{")  # work in hand
+    here.edit(
+        "stages/evaluate.py", "format_scores(split,", "format_scores(split.upper(),"
+    )  # work in hand
     (here.path / ".sample").mkdir()
     (here.path / ".sample/params.yaml").write_text("of an earlier time\n")
     output = here.run("make", "sample")

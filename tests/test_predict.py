@@ -12,10 +12,10 @@ from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
 from tagger.files import InputError, write_lines
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
-from tagger.predict import CONFIG, Predictor
+from tagger.model.threads import configure_threads
+from tagger.predict import CONFIG, Predictor, hash_embeddings
 from tests import factories
-from tests.factories import ENCODER, TOKENS
-from tests.test_model import CLASSROOM, FULL, each_model
+from tests.factories import CLASSROOM, ENCODER, FULL, TOKENS, each_model
 
 SENTENCES = [TOKENS[:7], TOKENS[7:9], TOKENS[9:20]]
 DOCUMENTS = [3, 3, 4]
@@ -37,7 +37,7 @@ def make_predictor(embeddings: Path, configuration: TaggerConfiguration) -> Pred
     tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration)
     for parameter in tagger.parameters():
         torch.nn.init.normal_(parameter)
-    return Predictor(ENCODER, tagger)
+    return Predictor(ENCODER, tagger, hash_embeddings(embeddings))
 
 
 @each_model
@@ -46,13 +46,15 @@ def test_a_saved_predictor_predicts_the_same(
 ) -> None:
     predictor = make_predictor(embeddings, configuration)
     for name in ("one", "another"):
-        predictor.save(tmp_path / name, embeddings)
+        predictor.save(tmp_path / name)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "another" / file.name).read_bytes()
     again = Predictor.load(tmp_path / "one", embeddings)
     assert again.tagger.configuration == configuration
     tags = again.predict(SENTENCES, DOCUMENTS)
     assert tags == predictor.predict(SENTENCES, DOCUMENTS)
+    assert tags == again.predict(SENTENCES, DOCUMENTS, configure_threads(2))
+    assert again.predict([], []) == []
     assert [len(sentence) for sentence in tags] == [7, 2, 11]
     assert any(tag != "O" for sentence in tags for tag in sentence)
     for sentence in tags:
@@ -63,7 +65,7 @@ def test_a_saved_predictor_predicts_the_same(
 def test_other_vectors_of_the_same_shape_are_refused(
     name: str, embeddings: Path, tmp_path: Path
 ) -> None:
-    make_predictor(embeddings, FULL).save(tmp_path / "model", embeddings)
+    make_predictor(embeddings, FULL).save(tmp_path / "model")
     if name == WORDS:
         write_lines(embeddings / WORDS, factories.WORDS[::-1])
     else:
@@ -75,8 +77,25 @@ def test_other_vectors_of_the_same_shape_are_refused(
 
 
 def test_the_configuration_can_be_read(embeddings: Path, tmp_path: Path) -> None:
-    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model", embeddings)
+    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model")
     content = json.loads((tmp_path / "model" / CONFIG).read_text())
-    assert content["tags"] == list(CLASSROOM.tags)
-    assert (content["hidden"], content["crf"], content["characters"]) == (5, False, 0)
+    found = content["tagger"]
+    assert found["tags"] == list(CLASSROOM.tags)
+    assert (found["hidden"], found["crf"], found["character_count"]) == (5, False, 0)
     assert set(content["embeddings"]) == {WORDS, VECTORS}
+
+
+@pytest.mark.parametrize("change", ["embeddings", "tagger", "hidden", "surplus"])
+def test_a_configuration_of_another_version_is_named(
+    change: str, embeddings: Path, tmp_path: Path
+) -> None:
+    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model")
+    path = tmp_path / "model" / CONFIG
+    content = json.loads(path.read_text())
+    if change == "surplus":
+        content["tagger"]["surplus"] = 1
+    else:
+        (content["tagger"] if change == "hidden" else content).pop(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"{CONFIG} is not the configuration .*{change}.* again"):
+        Predictor.load(tmp_path / "model", embeddings)

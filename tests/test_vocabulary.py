@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.vocabulary import LONGEST, Match, Vocabulary, character_ids
-from tagger.files import write_lines
+from tagger.files import InputError, write_lines
+from tests.factories import ENCODER
 
 
 def test_a_token_is_looked_up_as_it_stands_then_in_lower_case() -> None:
@@ -43,6 +46,19 @@ def test_an_encoder_reads_what_it_saved(tmp_path: Path) -> None:
     assert list(again.characters.values()) == list(range(2, 2 + len(set("TheMayx\u2028y"))))
 
 
+@pytest.mark.parametrize("sentences", [[["a"], []], [["a"], ["b", ""]]])
+def test_what_is_empty_is_refused(sentences: list[list[str]]) -> None:
+    with pytest.raises(InputError, match=r"sentence 1 \(from 0\) has no token, or an empty one: "):
+        ENCODER.encode(sentences, [0, 0])
+
+
+def test_a_number_that_comes_again_is_another_document() -> None:
+    sentences = [["May"], ["the"], ["MAY"], ["a"]]
+    split, same = (ENCODER.encode(sentences, numbers) for numbers in ([7, 8, 7, 8], [1, 2, 3, 4]))
+    for name, tensor in vars(split).items():
+        assert tensor is vars(same)[name] is None or torch.equal(tensor, vars(same)[name]), name
+
+
 def test_encoding_gives_each_token_its_ids() -> None:
     encoder = Encoder.fit(["the", "may"], [["The", "May"]])
     split = encoder.encode([["the", "May", "?"], ["MAY", "May"]], [4, 5])
@@ -51,5 +67,5 @@ def test_encoding_gives_each_token_its_ids() -> None:
     assert split.train_tokens[types].tolist() == [0, 1, 0, 0, 1]
     assert types[1] == types[4]
     assert split.offsets.tolist() == [0, 3, 5]
-    assert split.documents.tolist() == [4, 5]
+    assert split.documents.tolist() == [0, 1]
     assert split.tags is None

@@ -77,7 +77,7 @@ def read_conll(file: str, data: bytes, *, tag_columns: int = 1) -> list[Sentence
             rows = []
         if row:
             has_documents = True
-            document += bool(sentences)
+            document = sentences[-1].document + 1 if sentences else 0
     if not sentences:
         raise InputError(f"{file} holds no sentence; it needs at least one")
     if has_documents:

@@ -1,7 +1,7 @@
 """The encoder: from tokens to the tensors that the tagger reads."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from tagger.encoding.document import casing_in_document, mention_ids
 from tagger.encoding.split import Split
 from tagger.encoding.vocabulary import FIRST, WORDS, Vocabulary, character_ids
-from tagger.files import read_lines, write_lines
+from tagger.files import InputError, read_lines, write_lines
 
 TRAIN_TOKENS, CHARACTERS = "train_tokens.txt", "characters.txt"
 
@@ -53,9 +53,20 @@ class Encoder:
         """Sentences as tensors.
 
         Args:
-            sentences: the tokens of each, at least one; of a document all or none
-            documents: the number of each sentence's document
+            sentences: the tokens of each; one sentence or more, of one token or more each
+            documents: the number of each sentence's document; neighbours with the same number are
+                a document, which must be whole, since the tagger reads it
+
+        Raises:
+            InputError: a sentence has no token, or an empty one.
         """
+        for number, sentence in enumerate(sentences):
+            if not len(sentence) or not all(sentence):
+                raise InputError(
+                    f"sentence {number} (from 0) has no token, or an empty one: {list(sentence)!r}"
+                    "; leave out what is empty"
+                )
+        documents = [i for i, (_, group) in enumerate(groupby(documents)) for _ in group]
         tokens = list(chain.from_iterable(sentences))
         token_types = sorted(set(tokens))
         row = {token: i for i, token in enumerate(token_types)}

@@ -24,6 +24,7 @@ class Layout:
     cells: the cell of each token in the flattened forward and backward grid, [2, tokens] int64
     sentences: the sentence of each token, [tokens] int64
     first, last: the first and the last token of each sentence, [sentences] int64
+    followed: the tokens that are not the last of their sentence, [tokens - sentences] int64
     """
 
     tokens: Tensor
@@ -31,6 +32,7 @@ class Layout:
     sentences: Tensor
     first: Tensor
     last: Tensor
+    followed: Tensor
 
     @classmethod
     def of(cls, lengths: Tensor) -> "Layout":
@@ -47,4 +49,5 @@ class Layout:
             sentences=sentences,
             first=first,
             last=last,
+            followed=after.nonzero()[:, 0],
         )

@@ -44,7 +44,8 @@ class Vocabulary:
 def read_vectors(embeddings: Path) -> np.ndarray:
     """The vectors by word id, [words + 2, dimension] float32.
 
-    After those of the words come that of an unknown word, the mean of all, and padding's, zeros.
+    After those of the words come that of an unknown word, the mean of all, and that of padding,
+    zeros, which no model reads: the ids are those of the notebook that this project grew from.
     """
     vectors = np.load(embeddings / VECTORS, mmap_mode="r")
     mean = vectors.mean(axis=0, dtype=np.float64, keepdims=True)

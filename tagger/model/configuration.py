@@ -9,9 +9,9 @@ class TaggerConfiguration:
 
     tags: the tag set, in `scheme`
     scheme: the scheme of the tags, which no decoded sequence breaks, see `tagger.corpus.tags`
-    train_tokens: the number of tokens that have a trained vector, which is added to that of their
-        word and starts at zero; 0 for none
-    characters: the number of known characters; 0 for no convolution over characters (Santos &
+    train_token_count: the number of tokens that have a trained vector, which is added to that of
+        their word and starts at zero; 0 for none
+    character_count: the number of known characters; 0 for no convolution over characters (Santos &
         Zadrozny, ICML 2014)
     filters: the number of filters of that convolution
     document: whether the context features of the document are an input
@@ -24,8 +24,8 @@ class TaggerConfiguration:
 
     tags: tuple[str, ...]
     scheme: str
-    train_tokens: int
-    characters: int
+    train_token_count: int
+    character_count: int
     filters: int
     document: bool
     crf: bool

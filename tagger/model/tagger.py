@@ -39,12 +39,12 @@ class Tagger(nn.Module):
         self.register_buffer("vectors", vectors, persistent=False)
         size = vectors.shape[1]
         self.train_tokens = self.characters = None
-        if configuration.train_tokens:
+        if configuration.train_token_count:
             # Sparse: a batch has a few hundred of some 20,000 tokens, the others need no update.
-            self.train_tokens = nn.Embedding(configuration.train_tokens + 1, size, sparse=True)
+            self.train_tokens = nn.Embedding(configuration.train_token_count + 1, size, sparse=True)
             nn.init.zeros_(self.train_tokens.weight)
-        if configuration.characters:
-            self.characters = nn.Embedding(configuration.characters + FIRST, CHARACTER_SIZE)
+        if configuration.character_count:
+            self.characters = nn.Embedding(configuration.character_count + FIRST, CHARACTER_SIZE)
             self.filters = nn.Linear(KERNEL * CHARACTER_SIZE, configuration.filters)
             size += configuration.filters
         if configuration.document:
@@ -151,6 +151,8 @@ class Tagger(nn.Module):
         self,
         split: Split,
         gold: Tensor | None = None,
+        *,
+        context: Tensor | None = None,
         batch_size: int = 64,
         executor: Executor | None = None,
     ) -> tuple[Tensor, float]:
@@ -159,6 +161,7 @@ class Tagger(nn.Module):
         Args:
             split: the sentences
             gold: ids of the tagger's own tags, [tokens] int64; without them the loss is 0
+            context: of `Tagger.context`, if it is known already
             batch_size: the number of sentences at a time; the tags do not depend on it
             executor: of `configure_threads`, to tag several batches at a time
 
@@ -168,7 +171,8 @@ class Tagger(nn.Module):
         self.eval()
         device = self.vectors.device
         tags = torch.empty(len(split.token_types), dtype=torch.int64)
-        context = self.context(split)
+        if context is None:
+            context = self.context(split)
 
         @torch.no_grad()  # here, since PyTorch keeps this setting by thread
         def tag(sentences: Tensor) -> float:
