@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -187,16 +186,8 @@ def test_a_stage_that_fails_is_named(clone_with_results: Clone, tmp_path: Path) 
 def test_an_interruption_ends_all_and_leaves_nothing(
     clone_with_results: Clone, tmp_path: Path, how: signal.Signals
 ) -> None:
-    process = subprocess.Popen(
-        ["python", "-m", "review.verify"],
-        cwd=clone_with_results.path,
-        env=clone_with_results.env | {"TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A shell that runs the tests in the background has SIGINT ignored, and children inherit it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    environment = f"TMPDIR={tmp_path}"
+    process = clone_with_results.start("env", environment, "python", "-m", "review.verify")
     assert process.stdout
     for line in process.stdout:
         if line.startswith("> python -m stages.download"):
