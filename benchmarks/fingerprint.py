@@ -17,13 +17,11 @@ change all hashes, `--rewrite` replaces the whole file.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from benchmarks.process import ROOT, variables_of
+from benchmarks.process import ROOT, processor, variables_of
 from stages.sparse_adam import SparseAdam
 from tagger.corpus.tags import CONLL_ENTITY_TYPES, tag_set
 from tagger.encoding.encoder import Encoder
@@ -353,18 +351,6 @@ def compute(names: Iterable[str]) -> dict[str, str]:
             found.update(tensor.detach().contiguous().numpy().tobytes())
         hashes[name] = found.hexdigest()[:DIGITS]
     return hashes
-
-
-def processor() -> str:
-    """The kind of this machine's processor; the name alone may be that of several kinds."""
-    path = Path("/proc/cpuinfo")  # on Linux
-    fields = {}
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
-        fields = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
-    if "model name" not in fields:  # as on ARM
-        return platform.machine()
-    return f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
 
 
 def main() -> None:

@@ -79,12 +79,22 @@ def stage_of(name: str) -> dict[str, Any]:
     return stages[name]
 
 
+def processor() -> str:
+    """The kind of this machine's processor; the name alone may be that of several kinds."""
+    path = Path("/proc/cpuinfo")  # on Linux
+    fields = {}
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+        fields = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
+    if "model name" not in fields:  # as on ARM
+        return platform.machine()
+    return f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
+
+
 def machine() -> str:
     """The processor and the versions that figures were measured with."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     capability = torch.backends.cpu.get_cpu_capability()
     return (
-        f"{model}, {os.cpu_count()} cores, {capability}; "
+        f"{processor()}, {os.cpu_count()} cores, {capability}; "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
