@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks import fingerprint
-from benchmarks.process import variables_of
+from benchmarks.process import processor, variables_of
 from tests.conftest import ROOT
 
 
@@ -50,7 +50,7 @@ def test_a_processor_on_which_the_bits_were_seen_still_gives_them(
     rows = hashes_in(process.stdout)
     assert {name: row[1] for name, row in rows.items()} == committed["hashes"]
     differing = [name for name, (here, expected) in rows.items() if here != expected]
-    if fingerprint.processor() in committed["seen_on"]:
+    if processor() in committed["seen_on"]:
         assert not differing
     assert process.returncode == bool(differing)
     assert process.stdout.splitlines()[-1].startswith("No: " if differing else "Yes: ")
@@ -117,7 +117,7 @@ def test_an_update_adds_the_processor_and_what_the_file_lacks(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete = json.loads(copy.read_text(encoding="utf-8"))
-    assert complete["seen_on"] == [fingerprint.processor()]
+    assert complete["seen_on"] == [processor()]
     name, *others = complete["hashes"]
     kept = {other: complete["hashes"][other] for other in others}
     edit(copy, seen_on=["another"], hashes=kept | {"no longer here": "0123456789ab"})
@@ -128,11 +128,11 @@ def test_an_update_adds_the_processor_and_what_the_file_lacks(
     fingerprint.main()
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("Yes: ")
-    assert fingerprint.processor() in last
+    assert processor() in last
     updated = json.loads(copy.read_text(encoding="utf-8"))
     assert updated["hashes"] == complete["hashes"]
     assert list(updated["hashes"]) == [name, *others]
-    assert sorted(updated["seen_on"]) == sorted(["another", fingerprint.processor()])
+    assert sorted(updated["seen_on"]) == sorted(["another", processor()])
 
 
 @pytest.mark.parametrize("name", fingerprint.OPERATIONS)
