@@ -23,9 +23,10 @@ the token, the last but one its gold tag, the last its predicted tag; others are
 line ends a sentence. A line that begins with -DOCSTART- begins a document; without any, each
 sentence counts as a document. Tags may be in IOB1, IOB2 or BIOES (O, B-PER, I-PER, E-PER, S-PER).
 
-Precision, recall and F1 are those of conlleval. Where tags are in an invalid sequence, such as
-O I-PER, it takes an entity to start where the type changes, while strict scorers drop the entity.
-If predicted tags have such transitions, their number is printed.
+Precision, recall and F1 are those of conlleval, which takes an entity to start where the type
+changes, also in a sequence that the scheme does not allow, such as O I-PER in IOB2. If predicted
+tags have transitions that the scheme of the gold tags does not allow, their number is printed: a
+scorer that reads the tags strictly as that scheme may give other scores.
 """
 
 

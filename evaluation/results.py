@@ -113,7 +113,7 @@ def _interval_and_slices(scores: list[Score]) -> dict[str, Any]:
 
 
 def format_scores(name: str, result: Result) -> str:
-    """The scores by type as a table to print, the interval of F1, and what invalid tags mean."""
+    """What to print: the scores by type, the interval of F1, and a note on invalid tags."""
     metrics = result.metrics
     rows = pd.DataFrame([*metrics["types"].values(), metrics], index=[*metrics["types"], "all"])
     interval = metrics["f1_interval"]
@@ -125,9 +125,10 @@ def format_scores(name: str, result: Result) -> str:
     if invalid := metrics["invalid_transitions"]:
         scheme = likeliest_scheme(result.predictions.gold, result.predictions.predicted)
         lines.append(
-            f"{invalid} transitions between predicted tags are invalid in {scheme}. The scores "
-            "are conlleval's, which repairs them (an entity starts where the type changes); a "
-            "strict scorer, which drops such entities, gives others."
+            f"Transitions between predicted tags that are not allowed in {scheme}, the scheme of "
+            f"the gold tags: {invalid}. The scores are conlleval's, which takes an entity to start "
+            f"where the type changes; a scorer that reads the tags strictly as {scheme} may give "
+            "others."
         )
     return "\n".join(lines)
 

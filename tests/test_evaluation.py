@@ -109,7 +109,10 @@ def test_invalid_sequences_are_repaired_and_counted(
     correct, support, found = conlleval([gold], [predicted])
     assert (correct, support, found) == (2, 2, 3)
     assert re.search(r"^all +0\.6667 +1\.0000 +0\.8000 +2$", printed, re.MULTILINE)
-    assert "3 transitions between predicted tags are invalid in IOB2" in printed
+    assert (
+        "Transitions between predicted tags that are not allowed in IOB2, the scheme of the gold "
+        "tags: 3." in printed
+    )
 
 
 @pytest.mark.parametrize("odd", ["all", "seen_entities"])
@@ -158,8 +161,19 @@ def test_bad_input_is_one_line_and_status_1(
 
 
 def test_entities_are_compared_across_schemes() -> None:
-    predictions = Predictions([["a"], ["b"]], [["S-A"], ["O"]], [["B-A"], ["O"]], [0, 1])
-    assert score_predictions(predictions, None).metrics["f1"] == 1
+    tokens = [list("abcd"), ["e"]]
+    iob2 = [["B-A", "I-A", "O", "B-B"], ["O"]]
+    bioes = [["B-A", "E-A", "O", "S-B"], ["O"]]
+    iob1 = [["I-A", "I-A", "O", "I-B"], ["O"]]
+    wrong = [["B-A", "E-A", "O", "O"], ["O"]]
+    invalid = [["B-A", "O", "O", "S-B"], ["O"]]
+    for gold, predicted, accuracy in (
+        (iob2, bioes, 1), (bioes, iob2, 1), (iob1, iob2, 1),
+        (iob2, wrong, 0.8), (bioes, wrong, 0.8), (iob2, invalid, 0.8),
+    ):  # fmt: skip
+        metrics = score_predictions(Predictions(tokens, gold, predicted, [0, 1]), None).metrics
+        assert (metrics["f1"] == 1) == (accuracy == 1)
+        assert metrics["accuracy"] == accuracy
 
 
 def test_train_is_the_first_and_the_last_column(tmp_path: Path) -> None:

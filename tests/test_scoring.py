@@ -185,6 +185,17 @@ def test_confusion_counts_every_token_once(corpus: tuple[Tags, Tags]) -> None:
     assert len(rows) == 9
 
 
+@pytest.mark.filterwarnings("error")
+def test_without_an_entity_all_scores_of_entities_are_zero() -> None:
+    none = {"precision": 0, "recall": 0, "f1": 0, "support": 0, "types": {}}
+    got = score([["O", "O"]], [["O", "O"]])
+    assert {key: got[key] for key in none} == none
+    assert (got["accuracy"], got["tokens"]) == (1, 2)
+    got = score([["O", "O"]], [["O", "B-PER"]])
+    assert (got["f1"], got["accuracy"], got["support"]) == (0, 0.5, 0)
+    assert got["types"] == {"PER": {"precision": 0, "recall": 0, "f1": 0, "support": 0}}
+
+
 def test_scores_by_type() -> None:
     gold = [["B-PER", "I-PER", "O", "B-LOC"], ["B-LOC", "O"]]
     predicted = [["B-PER", "I-PER", "O", "B-PER"], ["B-LOC", "O"]]
