@@ -67,7 +67,7 @@ def read_train(path: Path) -> Train:
     """
     sentences = read_conll(str(path), path.read_bytes())
     check_tags(sentences)
-    return Train.of((some.tokens for some in sentences), (some.tags for some in sentences))
+    return Train.of((s.tokens for s in sentences), (s.tags for s in sentences))
 
 
 def evaluate_file(file: Path, train: Path | None, report: Path | None) -> None:
@@ -91,7 +91,7 @@ def evaluate_file(file: Path, train: Path | None, report: Path | None) -> None:
     results = {file.stem: score_predictions(predictions, known)}
     print(format_scores(file.stem, results[file.stem]))
     if known is None:
-        labels = ", ".join(some.label for some in SLICES.values() if some.needs_train)
+        labels = ", ".join(slice_.label for slice_ in SLICES.values() if slice_.needs_train)
         print(f"Without --train these are not scored: {labels}.")
     if report is None:
         return

@@ -84,10 +84,32 @@ def test_without_train_the_slices_that_need_it_are_left_out_and_named(
 ) -> None:
     run(monkeypatch, file, "--report", tmp_path / "a/b")
     (line,) = re.findall(r"^Without --train .*$", capsys.readouterr().out, re.MULTILINE)
-    names = {name for name, some in SLICES.items() if some.label in line}
+    names = {name for name, slice_ in SLICES.items() if slice_.label in line}
     assert names == {"seen_entities", "unseen_entities", "new_sentences"}
+    assert "only a recall" not in (tmp_path / "a/b/index.html").read_text(encoding="utf-8")
     scores = json.loads((tmp_path / "a/b/metrics.json").read_text(encoding="utf-8"))["mine"]
     assert set(scores["slices"]) == set(SLICES) - names
+
+
+def test_a_single_document_has_no_interval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    file.write_text(FILE.rpartition("-DOCSTART-")[0], encoding="utf-8")
+    run(monkeypatch, file)
+    printed = capsys.readouterr().out
+    assert "No interval of F1: it needs more than one document" in printed
+    assert "95 %" not in printed
+
+
+def test_a_file_may_be_called_like_a_part_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path
+) -> None:
+    file = file.rename(tmp_path / 'tokens "hit.conll')
+    run(monkeypatch, file, "--report", tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert '<section class="card score" data-split="tokens &#34;hit"' in page
+    classes = {name for names in re.findall(r'class="([^"]*)"', page) for name in names.split()}
+    assert not classes & {"tokens", "hit"}
 
 
 def test_without_a_folder_nothing_is_written(

@@ -137,10 +137,10 @@ def test_scores_and_counts_are_those_of_the_original_conlleval(number: int) -> N
 
 
 def test_the_original_conlleval_scored_what_is_hard() -> None:
-    pairs = [(g.split(), p.split()) for some in ORIGINAL for g, p in some["sentences"]]
+    pairs = [(g.split(), p.split()) for corpus in ORIGINAL for g, p in corpus["sentences"]]
     assert sum(not is_valid(predicted) for _, predicted in pairs) > 100
     assert sum(not is_valid(gold) for gold, _ in pairs) > 50
-    assert {len(some["types"]) for some in ORIGINAL} >= {0, 1, 2, 3, 4}
+    assert {len(corpus["types"]) for corpus in ORIGINAL} >= {0, 1, 2, 3, 4}
 
 
 @given(corpora(valid=True), corpora(valid=False))
