@@ -25,7 +25,7 @@ import dvc.api
 import pandas as pd
 import yaml
 
-from review.revision import Revision
+from review.revision import Revision, git
 from tagger.files import InputError, atomic_output
 
 MODELS = {  # parameters that differ from params.yaml, and the number of seeds
@@ -42,12 +42,13 @@ MODELS = {  # parameters that differ from params.yaml, and the number of seeds
     ),
 }
 RUNS, ABLATION = Path("metrics/runs.csv"), Path("metrics/ablation.csv")
+README, SECTION = Path("README.md"), "ablation"
 # The lines so far. Git must not track them: DVC reverts tracked files while an experiment starts.
 PARTIAL = Path("metrics/partial-ablation.csv")
 COLUMNS = ["model", "seed", "code", "validation_f1", "test_f1", "seconds"]
 
 
-def shapes(revision: str) -> dict[str, str]:
+def inputs_of_f1(revision: str) -> dict[str, str]:
     """What determines a model's F1, apart from parameters, as it is committed.
 
     It is the dependencies and commands of all stages up to train, what evaluate tags with, and the
@@ -67,27 +68,24 @@ def shapes(revision: str) -> dict[str, str]:
     files.add("evaluation/scoring.py")
     paths = sorted(files)
     try:
-        hashes = git("rev-parse", *(f"{revision}:{path}" for path in paths)).split()
+        hashes = git(Path(), "rev-parse", *(f"{revision}:{path}" for path in paths)).split()
     except subprocess.CalledProcessError as error:
         sys.exit(f"ablation: commit what dvc.yaml names: {error.stderr.strip()}")
     commands = {name: stage["cmd"] for name, stage in stages.items()}
     return dict(zip(paths, hashes, strict=True)) | commands
 
 
-def code(model: str) -> str:
+def code_hash(model: str) -> str:
     """A hash of all that determines a model's results, as it is committed."""
-    text = json.dumps([shapes("HEAD"), git("show", "HEAD:params.yaml"), MODELS[model][0]])
+    text = json.dumps(
+        [inputs_of_f1("HEAD"), git(Path(), "show", "HEAD:params.yaml"), MODELS[model][0]]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def git(*arguments: str) -> str:
-    """Run a git command and return what it prints."""
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def name_of(model: str, seed: int) -> str:
     """The name of a run's experiment."""
-    return f"{re.sub('[^a-zA-Z0-9]+', '-', model)}-{seed}-{code(model)}"
+    return f"{re.sub('[^a-zA-Z0-9]+', '-', model)}-{seed}-{code_hash(model)}"
 
 
 def run(model: str, seed: int) -> float:
@@ -112,7 +110,7 @@ def run(model: str, seed: int) -> float:
     parameters = dvc.api.params_show("params.yaml", rev="HEAD")
     parameters |= yaml.safe_load("\n".join(setting.replace("=", ": ") for setting in settings))
     if (
-        shapes(commit_of(name)) != shapes("HEAD")
+        inputs_of_f1(commit_of(name)) != inputs_of_f1("HEAD")
         or dvc.api.params_show("params.yaml", rev=commit_of(name)) != parameters
     ):
         raise RuntimeError(f"{name} has other code or parameters: was anything edited meanwhile?")
@@ -121,7 +119,7 @@ def run(model: str, seed: int) -> float:
 
 def commit_of(name: str) -> str:
     """The commit of an experiment, empty if there is none of this name."""
-    return git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
+    return git(Path(), "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -165,7 +163,7 @@ def markdown(table: pd.DataFrame) -> str:
             f"{row[score]:.4f}" + (f" ± {row[f'{score}_sd']:.4f}" if row["seeds"] > 1 else "")
             for score in ("validation_f1", "test_f1")
         ]
-        seconds = "not told" if math.isnan(row["seconds"]) else f"{row['seconds']:.0f} s"
+        seconds = "unknown" if math.isnan(row["seconds"]) else f"{row['seconds']:.0f} s"
         cells = [row["model"], str(row["seeds"]), *scores, seconds]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -182,6 +180,16 @@ def replace_section(path: Path, name: str, content: str) -> None:
     Raises:
         InputError: the file does not hold the two lines once each, in this order.
     """
+    before, after = split_at_section(path, name)
+    path.write_text(before + content + after, encoding="utf-8")
+
+
+def split_at_section(path: Path, name: str) -> tuple[str, str]:
+    """The text of a Markdown file up to a section's first line, and from its last line on.
+
+    Raises:
+        InputError: see `replace_section`.
+    """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
     text = path.read_text(encoding="utf-8")
     before, _, rest = text.partition(start)
@@ -191,7 +199,7 @@ def replace_section(path: Path, name: str, content: str) -> None:
             f"{path} must hold the lines {start.strip()} and {end.strip()} once each, in this "
             "order: put them around what is to be replaced"
         )
-    path.write_text(before + start + content + end + after, encoding="utf-8")
+    return before + start, end + after
 
 
 def tabulate(runs: pd.DataFrame) -> None:
@@ -200,7 +208,7 @@ def tabulate(runs: pd.DataFrame) -> None:
     PARTIAL.unlink(missing_ok=True)
     table = summarise(runs)
     write(table, ABLATION)
-    replace_section(Path("README.md"), "ablation", markdown(table))
+    replace_section(README, SECTION, markdown(table))
 
 
 def main() -> None:
@@ -208,15 +216,21 @@ def main() -> None:
 
     Raises:
         SystemExit: a run failed; or something that determines a result is not committed, so that
-            nobody could know what was run.
+            nobody could know what was run; or the README has no place for the table.
     """
     at_a_time = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
-    if changed := git("status", "--porcelain", "--", "params.yaml", "dvc.yaml", *shapes("HEAD")):
+    try:
+        split_at_section(README, SECTION)  # now, not after hours of training
+    except InputError as error:
+        sys.exit(f"ablation: {error}")
+    if changed := git(
+        Path(), "status", "--porcelain", "--", "params.yaml", "dvc.yaml", *inputs_of_f1("HEAD")
+    ):
         sys.exit(f"ablation: commit these first, since experiments are of a commit:\n{changed}")
     tables = [pd.read_csv(path) for path in (PARTIAL, RUNS) if path.exists()]
     done = pd.concat([pd.DataFrame(columns=COLUMNS), *tables], ignore_index=True)
     done = done.astype({"seed": int, "seconds": float})  # without rows a column has no type
-    done = done[done["code"] == done["model"].map({model: code(model) for model in MODELS})]
+    done = done[done["code"] == done["model"].map({model: code_hash(model) for model in MODELS})]
     done = done.drop_duplicates(["model", "seed"], ignore_index=True)
     wanted = [(model, seed + 1) for seed in range(5) for model in MODELS if seed < MODELS[model][1]]
     missing = [
@@ -224,7 +238,7 @@ def main() -> None:
     ]
     failures = []
     executor = ThreadPoolExecutor(at_a_time)
-    futures = {executor.submit(run, *some): some for some in missing}
+    futures = {executor.submit(run, *of_run): of_run for of_run in missing}
     try:
         for future in as_completed(futures):
             model, seed = futures[future]
@@ -235,7 +249,7 @@ def main() -> None:
                 continue
             scores = dvc.api.metrics_show(rev=commit_of(name_of(model, seed)))
             f1 = [scores[split]["f1"] for split in ("validation", "test")]
-            done.loc[len(done)] = [model, seed, code(model), *f1, seconds]
+            done.loc[len(done)] = [model, seed, code_hash(model), *f1, seconds]
             done = done.sort_values(["model", "seed"], key=order, ignore_index=True)
             write(done, PARTIAL)
             print(f"{len(done)} of {len(wanted)}: {model}, seed {seed}: {f1}", flush=True)

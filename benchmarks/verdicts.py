@@ -41,7 +41,7 @@ CASES = [
 ]
 
 
-def rate(case: Case, pairs: int = PAIRS, documents: int = DOCUMENTS, seed: int = 0) -> float:
+def rate(case: Case, pairs: int, documents: int = DOCUMENTS, seed: int = 0) -> float:
     """The share of simulated pairs that a review would call better or worse."""
     random = np.random.default_rng(seed)
     spread = float(np.sqrt(1 + OF_DOCUMENT**2 + OF_ENTITY**2 + OF_SEED**2 * case.has_seeds))
@@ -71,7 +71,7 @@ def main() -> None:
     for start in range(0, len(CASES), 4):
         runs, has_seeds, _ = CASES[start]
         name = f"runs on each side: {runs}, seeds {'differ' if has_seeds else 'do not matter'}"
-        rates = "".join(f"{rate(case):8.1%}" for case in CASES[start : start + 4])
+        rates = "".join(f"{rate(case, PAIRS):8.1%}" for case in CASES[start : start + 4])
         print(f"{name:42}{rates}", flush=True)
 
 

@@ -23,9 +23,10 @@ the token, the last but one its gold tag, the last its predicted tag; others are
 line ends a sentence. A line that begins with -DOCSTART- begins a document; without any, each
 sentence counts as a document. Tags may be in IOB1, IOB2 or BIOES (O, B-PER, I-PER, E-PER, S-PER).
 
-Precision, recall and F1 are those of conlleval. Where tags are in an invalid sequence, such as
-O I-PER, it takes an entity to start where the type changes, while strict scorers drop the entity.
-If predicted tags have such transitions, their number is printed.
+Precision, recall and F1 are those of conlleval, which takes an entity to start where the type
+changes, also in a sequence that the scheme does not allow, such as O I-PER in IOB2. If predicted
+tags have transitions that the scheme of the gold tags does not allow, their number is printed: a
+scorer that reads the tags strictly as that scheme may give other scores.
 """
 
 
@@ -66,7 +67,7 @@ def read_train(path: Path) -> Train:
     """
     sentences = read_conll(str(path), path.read_bytes())
     check_tags(sentences)
-    return Train.of((some.tokens for some in sentences), (some.tags for some in sentences))
+    return Train.of((s.tokens for s in sentences), (s.tags for s in sentences))
 
 
 def evaluate_file(file: Path, train: Path | None, report: Path | None) -> None:
@@ -90,7 +91,7 @@ def evaluate_file(file: Path, train: Path | None, report: Path | None) -> None:
     results = {file.stem: score_predictions(predictions, known)}
     print(format_scores(file.stem, results[file.stem]))
     if known is None:
-        labels = ", ".join(some.label for some in SLICES.values() if some.needs_train)
+        labels = ", ".join(slice_.label for slice_ in SLICES.values() if slice_.needs_train)
         print(f"Without --train these are not scored: {labels}.")
     if report is None:
         return

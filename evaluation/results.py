@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from evaluation.errors import count_errors, find_errors
+from evaluation.errors import count_errors
 from evaluation.report import describe, render
 from evaluation.scoring import count_confusions, likeliest_scheme, score
 from evaluation.slices import (
@@ -46,8 +46,8 @@ def read_predictions(path: Path) -> Predictions:
     """
     sentences = read_conll(str(path), path.read_bytes(), tag_columns=2)
     check_tags(sentences)
-    tokens, gold, predicted = ([some.columns[i] for some in sentences] for i in range(3))
-    return Predictions(tokens, gold, predicted, [some.document for some in sentences])
+    tokens, gold, predicted = ([s.columns[i] for s in sentences] for i in range(3))
+    return Predictions(tokens, gold, predicted, [s.document for s in sentences])
 
 
 @dataclass(frozen=True)
@@ -102,32 +102,36 @@ def _interval_and_slices(scores: list[Score]) -> dict[str, Any]:
     return {
         "f1_interval": {"low": round(overall.low, 4), "high": round(overall.high, 4)},
         "slices": {
-            some.name: {
-                some.measure.lower(): round(rows[some.label].score, 4),
-                "support": rows[some.label].support,
+            slice_.name: {
+                slice_.measure.lower(): round(rows[slice_.label].score, 4),
+                "support": rows[slice_.label].support,
             }
-            for some in SLICES.values()
-            if some.label in rows
+            for slice_ in SLICES.values()
+            if slice_.label in rows
         },
     }
 
 
 def format_scores(name: str, result: Result) -> str:
-    """The scores by type as a table to print, the interval of F1, and what invalid tags mean."""
+    """What to print: the scores by type, the interval of F1, and a note on invalid tags."""
     metrics = result.metrics
     rows = pd.DataFrame([*metrics["types"].values(), metrics], index=[*metrics["types"], "all"])
-    interval = metrics["f1_interval"]
     lines = [
         name,
         rows[["precision", "recall", "f1", "support"]].to_string(float_format="{:.4f}".format),
-        f"95 % interval of F1: {interval['low']:.4f} to {interval['high']:.4f}",
     ]
+    if len(set(result.predictions.documents)) > 1:
+        interval = metrics["f1_interval"]
+        lines.append(f"95 % interval of F1: {interval['low']:.4f} to {interval['high']:.4f}")
+    else:
+        lines.append("No interval of F1: it needs more than one document (-DOCSTART- lines).")
     if invalid := metrics["invalid_transitions"]:
         scheme = likeliest_scheme(result.predictions.gold, result.predictions.predicted)
         lines.append(
-            f"{invalid} transitions between predicted tags are invalid in {scheme}. The scores "
-            "are conlleval's, which repairs them (an entity starts where the type changes); a "
-            "strict scorer, which drops such entities, gives others."
+            f"Transitions between predicted tags that are not allowed in {scheme}, the scheme of "
+            f"the gold tags: {invalid}. The scores are conlleval's, which takes an entity to start "
+            f"where the type changes; a scorer that reads the tags strictly as {scheme} may give "
+            "others."
         )
     return "\n".join(lines)
 
@@ -177,19 +181,20 @@ def _describe_errors(predictions: Predictions, train: Train | None) -> list[dict
     for number, (tokens, gold, predicted) in enumerate(
         zip(predictions.tokens, predictions.gold, predictions.predicted, strict=True)
     ):
-        errors = find_errors(spans(gold), spans(predicted))
-        if not errors:
+        entities = {"gold": spans(gold), "predicted": spans(predicted)}
+        shown = describe(tokens, entities["gold"], {"predicted": entities["predicted"]})
+        if not shown["errors"]:
             continue
         names = set(slices_of_sentence(tokens, train))
-        for error in errors:
-            if entity := error.gold or error.predicted:
-                names.update(slices_of_entity(tokens, entity, train))
+        for error in shown["errors"]:
+            row = "predicted" if error["gold"] is None else "gold"
+            names.update(slices_of_entity(tokens, entities[row][error[row]], train))
         rows.append(
             {
                 "document": predictions.documents[number],
                 "sentence": number,
-                **describe(tokens, spans(gold), {"predicted": spans(predicted)}),
-                "slices": [some.label for some in SLICES.values() if some.name in names],
+                **shown,
+                "slices": [slice_.label for slice_ in SLICES.values() if slice_.name in names],
             }
         )
     return rows

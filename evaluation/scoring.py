@@ -7,7 +7,7 @@ from typing import Any
 
 from seqeval.metrics import accuracy_score, classification_report
 
-from tagger.corpus.tags import PREFIXES, is_allowed, parse, transitions
+from tagger.corpus.tags import PREFIXES, is_allowed, parse, to_iob2, transitions
 
 Tags = Sequence[list[str]]  # of the tokens of each sentence
 
@@ -16,27 +16,35 @@ def score(gold: Tags, predicted: Tags) -> dict[str, Any]:
     """Precision, recall and F1 of entities, over all types (micro-averaged) and by type.
 
     An entity is correct if its type, its first and its last token are. Entities are those that
-    conlleval sees: in an invalid sequence of tags, as `O I-PER`, an entity starts where the type
-    changes. Scorers that drop such entities instead give other figures (Lignos & Kamyab, Insights
-    2020); where there is no invalid transition all agree.
+    conlleval sees: where a sequence of tags is invalid in its scheme, as `O I-PER` is in IOB2, an
+    entity starts where the type changes. A scorer that reads all tags strictly as one scheme may
+    give other figures (Lignos & Kamyab, Insights 2020), unless all of them are valid in it.
 
     Args:
         gold: the gold tags of each sentence; at least one sentence, in any scheme
-        predicted: the predicted tags of each sentence
+        predicted: the predicted tags of each sentence, in the same scheme or in another
 
     Returns:
-        precision, recall, f1 and accuracy (of tokens) as fractions rounded to 4 digits; support
-        (the number of gold entities), invalid_transitions (of the predicted tags, in the scheme of
-        the gold ones), sentences and tokens as counts; types: for each type that occurs, its
-        precision, recall, f1 and support
+        precision, recall, f1 and accuracy (of the tags of tokens, which are compared in IOB2 if
+        the schemes differ) as fractions rounded to 4 digits; support (the number of gold entities),
+        invalid_transitions (of the predicted tags, in the scheme of the gold ones), sentences and
+        tokens as counts; types: for each type that occurs, its precision, recall, f1 and support
     """
-    report = classification_report(gold, predicted, output_dict=True, zero_division=0)
+    scheme = likeliest_scheme(gold, predicted)
+    if _is_in_another_scheme(predicted, gold, scheme):
+        accuracy = accuracy_score(list(map(to_iob2, gold)), list(map(to_iob2, predicted)))
+    else:
+        accuracy = accuracy_score(gold, predicted)
+    if any(tag != "O" for tag in chain(*gold, *predicted)):
+        report = classification_report(gold, predicted, output_dict=True, zero_division=0)
+    else:  # without any entity seqeval takes the mean of no types, and NumPy warns of it
+        keys = ("precision", "recall", "f1-score", "support")
+        report = {"micro avg": dict.fromkeys(keys, 0)}
     micro = report.pop("micro avg")
     types = {name: row for name, row in report.items() if not name.endswith(" avg")}
-    scheme = likeliest_scheme(gold, predicted)
     return {
         **_row(micro),
-        "accuracy": round(float(accuracy_score(gold, predicted)), 4),
+        "accuracy": round(float(accuracy), 4),
         "invalid_transitions": count_invalid_transitions(predicted, scheme),
         "sentences": len(gold),
         "tokens": sum(map(len, gold)),
@@ -49,12 +57,23 @@ def _row(report: dict[str, float]) -> dict[str, float | int]:
     return {**scores, "f1": round(float(report["f1-score"]), 4), "support": int(report["support"])}
 
 
-def likeliest_scheme(gold: Tags, predicted: Tags) -> str:
-    """The scheme that the gold tags break least often; of several, the predicted ones least."""
+def likeliest_scheme(tags: Tags, others: Tags) -> str:
+    """The scheme that `tags` break least often; of several, the one that `others` break least."""
     return min(
         PREFIXES,
-        key=lambda scheme: [count_invalid_transitions(tags, scheme) for tags in (gold, predicted)],
+        key=lambda scheme: [count_invalid_transitions(side, scheme) for side in (tags, others)],
     )
+
+
+def _is_in_another_scheme(predicted: Tags, gold: Tags, scheme: str) -> bool:
+    """Whether predicted tags are in another scheme than gold ones, rather than merely invalid.
+
+    So they are if they have other prefixes, or if the other scheme allows all of them.
+    """
+    other = likeliest_scheme(predicted, gold)
+    has_other_prefixes = PREFIXES[other] != PREFIXES[scheme]
+    is_valid = count_invalid_transitions(predicted, other) == 0
+    return other != scheme and (has_other_prefixes or is_valid)
 
 
 def count_invalid_transitions(sentences: Iterable[Sequence[str]], scheme: str) -> int:

@@ -115,7 +115,7 @@ def compare(base: np.ndarray, head: np.ndarray, seed: int = 0) -> list[Differenc
                          "several on each")  # fmt: skip
     sides = base, head
     scores = [f1(side.sum(axis=2)) for side in sides]  # [runs, groups]
-    means = [some.mean(axis=0) for some in scores]
+    means = [of_runs.mean(axis=0) for of_runs in scores]
     deltas = means[1] - means[0]
     documents = base.shape[2]
     sampled = bootstrap(np.concatenate(sides), seed)  # the same documents for all runs

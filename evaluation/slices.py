@@ -61,8 +61,8 @@ class Slice:
 
 
 SLICES = {
-    some.name: some
-    for some in (
+    slice_.name: slice_
+    for slice_ in (
         Slice(
             "seen_entities", "entities seen in train", "entity", "recall",
             lambda tokens, type_, train: (tokens, type_) in train.entities, needs_train=True,
@@ -113,17 +113,17 @@ def _slices_with(level: str, tokens: tuple[str, ...], type_: str, train: Train |
     known = train or Train(frozenset(), frozenset())
     return [
         name
-        for name in _names(level, train)
+        for name in _slice_names(level, train)
         if SLICES[name].contains(tokens, type_, known)
     ]  # fmt: skip
 
 
-def _names(level: str, train: Train | None) -> list[str]:
-    """The slices of a level that can be told."""
+def _slice_names(level: str, train: Train | None) -> list[str]:
+    """The names of the slices of a level; without train, of those that do not need it."""
     return [
-        some.name
-        for some in SLICES.values()
-        if some.level == level and not (some.needs_train and train is None)
+        slice_.name
+        for slice_ in SLICES.values()
+        if slice_.level == level and not (slice_.needs_train and train is None)
     ]
 
 
@@ -152,7 +152,8 @@ def count_entities(
         that gold and predicted tags mark alike), `predicted` or `gold`. A type may be called
         anything: its columns alone begin with `type.`, and what follows the last dot is the count.
     """
-    of_sentences, of_entities = _names("sentence", train), _names("entity", train)
+    of_sentences = _slice_names("sentence", train)
+    of_entities = _slice_names("entity", train)
     groups = [*(f"type.{type_}" for type_ in types), *of_entities]
     columns = [f"{group}.{what}" for group in groups for what in COUNTS]
     rows = []
@@ -163,8 +164,8 @@ def count_entities(
         row = dict.fromkeys(columns, 0)
         entities = {"gold": set(spans(expected)), "predicted": set(spans(found))}
         entities["correct"] = entities["gold"] & entities["predicted"]
-        for what, some in entities.items():
-            for entity in some:
+        for what, counted in entities.items():
+            for entity in counted:
                 for group in (*slices_of_entity(tokens, entity, train), f"type.{entity.type}"):
                     row[f"{group}.{what}"] += 1
         flags = {name: int(name in inside) for name in of_sentences}
@@ -215,16 +216,16 @@ def by_document(table: pd.DataFrame) -> dict[Group, np.ndarray]:
     prefixes = [f"type.{type_}" for type_ in types]
     found = {ALL: total(prefixes)}
     found |= {Group("type", type_): total([f"type.{type_}"]) for type_ in types}
-    for some in SLICES.values():
-        if some.level == "entity" and f"{some.name}.gold" in table:
-            counts = total([some.name])
-        elif some.level == "sentence" and some.name in table:
-            counts = total(prefixes, within=some.name)
+    for slice_ in SLICES.values():
+        if slice_.level == "entity" and f"{slice_.name}.gold" in table:
+            counts = total([slice_.name])
+        elif slice_.level == "sentence" and slice_.name in table:
+            counts = total(prefixes, within=slice_.name)
         else:
             continue
-        if some.measure == "recall":
+        if slice_.measure == "recall":
             counts[:, 1] = counts[:, 2]
-        found[Group("slice", some.name)] = counts
+        found[Group("slice", slice_.name)] = counts
     return found
 
 

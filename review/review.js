@@ -18,7 +18,7 @@ function draw(sentence) {
   }
 
   return make("li", {className: "card sentence"},
-    make("div", {className: `where ${sentence.split}`}, make("b", {textContent: sentence.split}),
+    make("div", {className: "where", dataset: {split: sentence.split}}, make("b", {textContent: sentence.split}),
       ...[`document ${sentence.document}`, `sentence ${sentence.sentence}`,
         `entities missed or made up: ${number(base)} → ${number(head)}`].map(
         textContent => make("span", {textContent})),

@@ -13,9 +13,9 @@ from benchmarks.ablation import (
     COLUMNS,
     MODELS,
     RUNS,
+    inputs_of_f1,
     markdown,
     replace_section,
-    shapes,
     summarise,
 )
 from tagger.files import InputError
@@ -73,7 +73,7 @@ def test_a_section_without_its_marks_is_refused(tmp_path: Path, text: str) -> No
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_folders_of_code_and_the_corpus_that_is_named_shape_a_model(
+def test_f1_depends_on_code_and_the_corpus_that_is_named(
     clone: Callable[..., Clone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = clone()
@@ -87,15 +87,15 @@ def test_folders_of_code_and_the_corpus_that_is_named_shape_a_model(
         here.edit(change, "import", "import  ")
         commit_all(here)
     monkeypatch.chdir(here.path)
-    report, scoring, model, corpus = (shapes(f"HEAD~{n}") for n in range(4))
-    assert report == scoring, "the page does not shape F1"
+    report, scoring, model, corpus = (inputs_of_f1(f"HEAD~{n}") for n in range(4))
+    assert report == scoring, "F1 does not depend on the page"
     assert {path for path in scoring if scoring[path] != model[path]} == {"evaluation/scoring.py"}
     assert {path for path in model if model[path] != corpus[path]} == {"tagger/model"}
     assert "data/inputs/corpora/sample" in corpus
     here.edit("dvc.yaml", "- stages/train.py", "- stages/gone.py")
     commit_all(here)
     with pytest.raises(SystemExit, match=r"path 'stages/gone\.py' does not exist in 'HEAD'"):
-        shapes("HEAD")
+        inputs_of_f1("HEAD")
 
 
 @pytest.fixture
@@ -130,7 +130,8 @@ def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
     assert (runs["seconds"].dropna() % 1 == 0).all(), "whole seconds"
     table = pd.read_csv(small.path / ABLATION)
     assert table["seeds"].tolist() == [2, 1]
-    assert markdown(table) in small.read("README.md")
+    readme = small.read("README.md")
+    assert markdown(table) in readme
 
     kept = small.read(str(RUNS)).splitlines(keepends=True)
     (small.path / RUNS).write_text("".join(kept[:2] + kept[3:]))
@@ -139,13 +140,21 @@ def test_it_runs_what_is_missing_and_writes_the_tables(small: Clone) -> None:
     assert again.drop(columns="seconds").equals(runs.drop(columns="seconds"))
     assert " of 3" not in ablate(small), "all has run"
 
+    small.edit("README.md", "<!-- /ablation -->", "")
+    (small.path / RUNS).write_text("".join(kept[:1]))
+    refused = small.run("python", "-m", "benchmarks.ablation", status=1)
+    assert refused.startswith("ablation: README.md must hold the lines <!-- ablation -->")
+    assert " of 3" not in refused, "refused before anything runs"
+    (small.path / "README.md").write_text(readme, encoding="utf-8")
+    (small.path / RUNS).write_text("".join(kept))
+
     small.edit("params.yaml", "hidden: ", "hidden: 1")
     refused = small.run("python", "-m", "benchmarks.ablation", status=1)
     assert "commit these first" in refused
     assert "params.yaml" in refused
     commit_all(small)
     before = small.read(str(RUNS))
-    code = "from benchmarks.ablation import *; print(*(code(m) for m in MODELS), sep='\\n')"
+    code = "from benchmarks.ablation import *; print(*(code_hash(m) for m in MODELS), sep='\\n')"
     codes = small.run("python", "-c", code).split()
     assert not set(codes) & set(runs["code"]), "what has run is out of date"
     old = small.run("git", "for-each-ref", "--format=%(objectname)", "refs/exps").split()[0]
@@ -161,9 +170,9 @@ def test_the_tables_in_git_agree() -> None:
     assert (runs.groupby("model")["code"].nunique() == 1).all()
     seeds = runs.groupby("model", sort=False)["seed"].apply(list)
     assert list(seeds.index) == list(MODELS)
-    for model, some in seeds.items():
-        assert some == list(range(1, len(some) + 1))
-        assert len(some) <= MODELS[str(model)][1]
+    for model, of_model in seeds.items():
+        assert of_model == list(range(1, len(of_model) + 1))
+        assert len(of_model) <= MODELS[str(model)][1]
     table = pd.read_csv(ROOT / ABLATION).fillna({"settings": ""})
     expected = summarise(runs)
     assert table[["model", "settings", "seeds"]].equals(expected[["model", "settings", "seeds"]])

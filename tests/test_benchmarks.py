@@ -1,6 +1,6 @@
 """The benchmarks run on what `dvc repro` has made, here of the sample.
 
-Others have tests of their own: ablation, fingerprint, processors and verdicts. What stands beside
+Others have tests of their own: ablation, fingerprint and processors. What stands beside
 flair needs an environment with flair, so only its own half runs here.
 """
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers
+from benchmarks import peers, verdicts
 from benchmarks.process import Run
+from evaluation import significance
 from tests.conftest import Clone
 
 
@@ -33,7 +34,7 @@ def test_training_and_tagging_are_measured(clone_with_results: Clone) -> None:
     ]
 
 
-def test_peers_are_told_beside_each_other(
+def test_peers_are_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     figures = json.dumps({"epoch": 20.0, "speed": 50.0})
@@ -58,3 +59,23 @@ def test_peers_are_told_beside_each_other(
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["epoch,", "seconds", "10.0", "20.0", "0.50"] in rows
     assert ["tagging,", "sentences/s", "100", "50", "2.0"] in rows
+
+
+def test_verdicts_have_a_row_for_each_number_of_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verdicts, "PAIRS", 2)
+    monkeypatch.setattr(significance, "RESAMPLES", significance.RESAMPLES)  # `main` changes it
+    verdicts.main()
+    title, _, _, points, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("2 pairs each")
+    assert points.split() == ["0.0", "0.25", "0.5", "1.0"]
+    names, *shares = zip(*(re.split(r"  +", row.strip()) for row in rows), strict=True)
+    assert names == (
+        "runs on each side: 1, seeds do not matter",
+        "runs on each side: 1, seeds differ",
+        "runs on each side: 3, seeds differ",
+        "runs on each side: 5, seeds differ",
+    )
+    assert len(shares) == 4
+    assert {share for column in shares for share in column} <= {"0.0%", "50.0%", "100.0%"}

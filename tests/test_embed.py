@@ -131,7 +131,7 @@ def test_a_model_is_downloaded_once_and_its_code_never_runs(tmp_path: Path, hub:
     assert not any("tiny" in name for name in sys.modules)
 
 
-def test_a_wrong_checksum_is_told_and_nothing_is_kept(tmp_path: Path, hub: Path) -> None:
+def test_a_wrong_checksum_is_refused_and_nothing_is_kept(tmp_path: Path, hub: Path) -> None:
     (hub / "tiny" / "tiny.gz").write_bytes(gzip.compress(b"1 1\nthe 1\n"))
     with pytest.raises(
         InputError, match=r"could not get tiny, of MD5 \w{32}, into .*: Checksum comparison failed"
@@ -146,7 +146,7 @@ def test_an_unknown_name_gets_the_names_there_are(tmp_path: Path, hub: Path) -> 
         embed(local(tmp_path, TEXT), tmp_path / "out", embeddings="glove")
 
 
-def test_no_network_is_told_with_the_ways_out(
+def test_without_a_network_the_message_names_the_ways_out(
     tmp_path: Path, hub: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (hub / "list.json").unlink()

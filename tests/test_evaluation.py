@@ -84,10 +84,32 @@ def test_without_train_the_slices_that_need_it_are_left_out_and_named(
 ) -> None:
     run(monkeypatch, file, "--report", tmp_path / "a/b")
     (line,) = re.findall(r"^Without --train .*$", capsys.readouterr().out, re.MULTILINE)
-    names = {name for name, some in SLICES.items() if some.label in line}
+    names = {name for name, slice_ in SLICES.items() if slice_.label in line}
     assert names == {"seen_entities", "unseen_entities", "new_sentences"}
+    assert "only a recall" not in (tmp_path / "a/b/index.html").read_text(encoding="utf-8")
     scores = json.loads((tmp_path / "a/b/metrics.json").read_text(encoding="utf-8"))["mine"]
     assert set(scores["slices"]) == set(SLICES) - names
+
+
+def test_a_single_document_has_no_interval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    file.write_text(FILE.rpartition("-DOCSTART-")[0], encoding="utf-8")
+    run(monkeypatch, file)
+    printed = capsys.readouterr().out
+    assert "No interval of F1: it needs more than one document" in printed
+    assert "95 %" not in printed
+
+
+def test_a_file_may_be_called_like_a_part_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path
+) -> None:
+    file = file.rename(tmp_path / 'tokens "hit.conll')
+    run(monkeypatch, file, "--report", tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert '<section class="card score" data-split="tokens &#34;hit"' in page
+    classes = {name for names in re.findall(r'class="([^"]*)"', page) for name in names.split()}
+    assert not classes & {"tokens", "hit"}
 
 
 def test_without_a_folder_nothing_is_written(
@@ -109,7 +131,10 @@ def test_invalid_sequences_are_repaired_and_counted(
     correct, support, found = conlleval([gold], [predicted])
     assert (correct, support, found) == (2, 2, 3)
     assert re.search(r"^all +0\.6667 +1\.0000 +0\.8000 +2$", printed, re.MULTILINE)
-    assert "3 transitions between predicted tags are invalid in IOB2" in printed
+    assert (
+        "Transitions between predicted tags that are not allowed in IOB2, the scheme of the gold "
+        "tags: 3." in printed
+    )
 
 
 @pytest.mark.parametrize("odd", ["all", "seen_entities"])
@@ -158,8 +183,19 @@ def test_bad_input_is_one_line_and_status_1(
 
 
 def test_entities_are_compared_across_schemes() -> None:
-    predictions = Predictions([["a"], ["b"]], [["S-A"], ["O"]], [["B-A"], ["O"]], [0, 1])
-    assert score_predictions(predictions, None).metrics["f1"] == 1
+    tokens = [list("abcd"), ["e"]]
+    iob2 = [["B-A", "I-A", "O", "B-B"], ["O"]]
+    bioes = [["B-A", "E-A", "O", "S-B"], ["O"]]
+    iob1 = [["I-A", "I-A", "O", "I-B"], ["O"]]
+    wrong = [["B-A", "E-A", "O", "O"], ["O"]]
+    invalid = [["B-A", "O", "O", "S-B"], ["O"]]
+    for gold, predicted, accuracy in (
+        (iob2, bioes, 1), (bioes, iob2, 1), (iob1, iob2, 1),
+        (iob2, wrong, 0.8), (bioes, wrong, 0.8), (iob2, invalid, 0.8),
+    ):  # fmt: skip
+        metrics = score_predictions(Predictions(tokens, gold, predicted, [0, 1]), None).metrics
+        assert (metrics["f1"] == 1) == (accuracy == 1)
+        assert metrics["accuracy"] == accuracy
 
 
 def test_train_is_the_first_and_the_last_column(tmp_path: Path) -> None:

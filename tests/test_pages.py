@@ -202,7 +202,7 @@ def test_a_review_shows_what_base_and_head_do_differently(open_page: Open) -> No
         "2wrong typein base and headgold LOC “Tarrow”, base and head ORG “Tarrow”",
     ]
     where = "testdocument 7sentence 0entities missed or made up: 2 → 1better"
-    assert first.locator(".where").text_content() == where
+    assert first.locator(".where[data-split=test]").text_content() == where
     assert "worse" in str(second.locator(".where").text_content())
     assert second.locator(".errors .worse").count() == 3
     assert third.locator(".errors .better").count() == 0

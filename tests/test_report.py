@@ -284,7 +284,7 @@ def test_every_combination_of_filters_leaves_the_sentences_that_it_should(open_p
         })""",
         combinations,
     )
-    assert found == [wanted(*some) for some in combinations]
+    assert found == [wanted(*values) for values in combinations]
 
 
 def test_filters_search_and_their_counts(open_page: Open) -> None:
@@ -401,6 +401,11 @@ def test_a_sentence_is_drawn_with_its_entities_and_its_errors_in_words(open_page
     assert item.locator(".bar.first").all_text_contents() == ["1PER", "1PER"]
     words = "1wrong boundarygold PER “Ada Quill”, predicted PER “Quill”"
     assert item.locator(".errors li").all_text_contents() == [words]
+    colours = page.locator(".where b").evaluate_all(
+        "all => all.map(e => getComputedStyle(e).color)"
+    )
+    assert colours == [colours[0]] * 2 + [colours[-1]] * 3
+    assert colours[0] != colours[-1]  # of validation and of test
     missed = page.locator("#list > li").first  # "Ada Quill met Bo in Tarrow ."
     gaps = [token.locator(".gap.predicted").count() for token in missed.locator(".token").all()]
     assert gaps == [0, 0, 0, 1, 0, 0, 0]
@@ -490,8 +495,8 @@ def test_a_page_holds_without_errors_and_with_any_number_of_types(
 
 def test_many_types_can_be_filtered(open_page: Open) -> None:
     types = [f"TYPE-{i}" for i in range(30)]
-    some = [sentence(i, "Ada met", [(0, 1, type_)], []) for i, type_ in enumerate(types)]
-    page = open_page(page_of(some, types))
+    sentences = [sentence(i, "Ada met", [(0, 1, type_)], []) for i, type_ in enumerate(types)]
+    page = open_page(page_of(sentences, types))
     page.locator("#type").select_option("TYPE-2")
     assert shown(page) == [2]
 
@@ -522,8 +527,10 @@ def test_a_phone_scrolls_only_down(open_page: Open) -> None:
 def test_text_can_be_read_in_either_scheme(open_page: Open, scheme: str) -> None:
     types = [f"TYPE{i}" for i in range(8)]  # one of each colour, of a right and of a wrong entity
     tokens = " ".join("ab")
-    some = [sentence(i, tokens, [(0, 1, t), (1, 2, t)], [(0, 1, t)]) for i, t in enumerate(types)]
-    page = open_page(page_of(some, types), color_scheme=scheme)
+    sentences = [
+        sentence(i, tokens, [(0, 1, t), (1, 2, t)], [(0, 1, t)]) for i, t in enumerate(types)
+    ]
+    page = open_page(page_of(sentences, types), color_scheme=scheme)
     page.locator("#search").fill("a")
     page.locator("#sentences").scroll_into_view_if_needed()
     contrasts = page.evaluate(CONTRASTS)

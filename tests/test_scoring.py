@@ -137,10 +137,10 @@ def test_scores_and_counts_are_those_of_the_original_conlleval(number: int) -> N
 
 
 def test_the_original_conlleval_scored_what_is_hard() -> None:
-    pairs = [(g.split(), p.split()) for some in ORIGINAL for g, p in some["sentences"]]
+    pairs = [(g.split(), p.split()) for corpus in ORIGINAL for g, p in corpus["sentences"]]
     assert sum(not is_valid(predicted) for _, predicted in pairs) > 100
     assert sum(not is_valid(gold) for gold, _ in pairs) > 50
-    assert {len(some["types"]) for some in ORIGINAL} >= {0, 1, 2, 3, 4}
+    assert {len(corpus["types"]) for corpus in ORIGINAL} >= {0, 1, 2, 3, 4}
 
 
 @given(corpora(valid=True), corpora(valid=False))
@@ -183,6 +183,17 @@ def test_confusion_counts_every_token_once(corpus: tuple[Tags, Tags]) -> None:
     )
     assert {(g, p): n for g, p, n in rows if n} == dict(pairs)
     assert len(rows) == 9
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_an_entity_all_scores_of_entities_are_zero() -> None:
+    none = {"precision": 0, "recall": 0, "f1": 0, "support": 0, "types": {}}
+    got = score([["O", "O"]], [["O", "O"]])
+    assert {key: got[key] for key in none} == none
+    assert (got["accuracy"], got["tokens"]) == (1, 2)
+    got = score([["O", "O"]], [["O", "B-PER"]])
+    assert (got["f1"], got["accuracy"], got["support"]) == (0, 0.5, 0)
+    assert got["types"] == {"PER": {"precision": 0, "recall": 0, "f1": 0, "support": 0}}
 
 
 def test_scores_by_type() -> None:

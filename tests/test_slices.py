@@ -69,7 +69,7 @@ def test_each_slice_holds_what_it_says() -> None:
     table = count_entities(sentences, [0, 0, 1, 1, 1], gold, predicted, ["PER", "LOC"], train)
     assert table["new_sentences"].tolist() == [0, 1, 0, 1, 1]
     assert table["sentences_in_capitals"].tolist() == [0, 0, 1, 1, 0]
-    totals = {group.name: some.sum(axis=0).tolist() for group, some in by_document(table).items()}
+    totals = {group.name: n.sum(axis=0).tolist() for group, n in by_document(table).items()}
     assert totals == {
         "all": [3, 5, 5],
         "PER": [2, 3, 3],
@@ -85,7 +85,7 @@ def test_each_slice_holds_what_it_says() -> None:
     assert table["type.PER.predicted"].tolist() == [1, 1, 0, 1, 0]
     assert table["length_2.predicted"].tolist() == [0, 1, 0, 0, 0]
     scores = {row.slice: row for row in score_slices(table)}
-    assert list(scores) == ["all", "PER", "LOC", *(some.label for some in SLICES.values())]
+    assert list(scores) == ["all", "PER", "LOC", *(slice_.label for slice_ in SLICES.values())]
     unseen = scores["entities unseen in train"]
     assert (unseen.measure, unseen.support) == ("recall", 3)
     assert unseen.score == pytest.approx(1 / 3)
@@ -105,7 +105,7 @@ def test_slices_without_columns_are_left_out() -> None:
 
 def test_without_train_the_slices_that_need_it_are_left_out() -> None:
     table = count_entities([["Ada"]], [0], [["B-PER"]], [["B-PER"]], ["PER"], None)
-    needing = {Group("slice", some.name) for some in SLICES.values() if some.needs_train}
+    needing = {Group("slice", s.name) for s in SLICES.values() if s.needs_train}
     known = count_entities([["Ada"]], [0], [["B-PER"]], [["B-PER"]], ["PER"], NOTHING)
     assert set(by_document(known)) - set(by_document(table)) == needing
     assert len(needing) == 3
@@ -141,13 +141,13 @@ def test_a_type_may_be_called_anything(tmp_path: Path) -> None:
 
 
 def test_each_slice_has_a_name_and_a_label_of_its_own() -> None:
-    assert all(name == some.name and "." not in name for name, some in SLICES.items())
-    assert len({some.label for some in SLICES.values()}) == len(SLICES)
+    assert all(name == slice_.name and "." not in name for name, slice_ in SLICES.items())
+    assert len({slice_.label for slice_ in SLICES.values()}) == len(SLICES)
     # In a file a type holds no space, so that in a chart no type is named like a slice.
-    assert all(" " in some.label for some in SLICES.values())
+    assert all(" " in slice_.label for slice_ in SLICES.values())
 
 
 def test_a_single_document_has_no_interval_to_speak_of() -> None:
     predicted = [["B-PER"], ["O"]]
     table = count_entities([["Ada"]] * 2, [0, 0], [["B-PER"]] * 2, predicted, ["PER"], NOTHING)
-    assert {(some.low, some.high) for some in score_slices(table)} == {(0, 1)}
+    assert {(row.low, row.high) for row in score_slices(table)} == {(0, 1)}

@@ -76,7 +76,7 @@ function hits(s, text) {  // the tokens that the search found
 function draw(s) {
   const where = [`document ${s.document}`, `sentence ${s.sentence}`, ...s.slices];
   return make("li", {className: "card sentence", tabIndex: -1},
-    make("div", {className: `where ${s.split}`}, make("b", {textContent: s.split}),
+    make("div", {className: "where", dataset: {split: s.split}}, make("b", {textContent: s.split}),
       ...where.map(textContent => make("span", {textContent}))),
     drawTokens(s, ROWS, types, hits(s, filters().search)), drawErrors(s, ROWS));
 }

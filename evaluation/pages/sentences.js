@@ -8,8 +8,9 @@
 // null where the row has none. Texts come from corpora and models: they enter the page as text
 // nodes and attributes only, never as markup.
 
-function make(tag, properties, ...children) {
+function make(tag, {dataset, ...properties}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
+  Object.assign(element.dataset, dataset);
   element.append(...children);
   return element;
 }
