@@ -97,5 +97,5 @@ def test_a_configuration_of_another_version_is_named(
     else:
         (content["tagger"] if change == "hidden" else content).pop(change)
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=rf"{CONFIG} is not the configuration .*{change}.* again"):
+    with pytest.raises(InputError, match=rf"{CONFIG} is damaged, or of another .*{change}.* again"):
         Predictor.load(tmp_path / "model", embeddings)
