@@ -24,7 +24,7 @@ from evaluation.results import (
 from evaluation.slices import Train
 from stages.runner import run
 from tagger.corpus.conll import write_conll
-from tagger.files import atomic_output
+from tagger.files import atomic_output, reading
 from tagger.model.threads import configure_threads
 from tagger.predict import Predictor
 
@@ -69,7 +69,9 @@ def evaluate(
             results[split] = score_predictions(read_predictions(file), train)
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
-        write_report(results, report / "index.html", train, pd.read_csv(curve))
+        with reading(curve):
+            epochs = pd.read_csv(curve)
+        write_report(results, report / "index.html", train, epochs)
 
 
 def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int) -> None:
@@ -92,13 +94,15 @@ def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], thr
 
 def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]:
     """The tokens, the document number and the gold tags of each sentence of a split."""
-    table = pd.read_parquet(path)
-    tags = datasets.Features.from_arrow_schema(pq.read_schema(path))["ner_tags"].feature.names
-    return (
-        [list(tokens) for tokens in table["tokens"]],
-        table["document"].to_list(),
-        [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
-    )
+    with reading(path):
+        table = pd.read_parquet(path, page_checksum_verification=True)
+        features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+        tags = features["ner_tags"].feature.names
+        return (
+            [list(tokens) for tokens in table["tokens"]],
+            table["document"].to_list(),
+            [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
+        )
 
 
 if __name__ == "__main__":
