@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import datasets
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import Field
@@ -69,9 +70,7 @@ def evaluate(
             results[split] = score_predictions(read_predictions(file), train)
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
-        with reading(curve):
-            epochs = pd.read_csv(curve)
-        write_report(results, report / "index.html", train, epochs)
+        write_report(results, report / "index.html", train, read_curve(curve))
 
 
 def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int) -> None:
@@ -103,6 +102,16 @@ def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]
             table["document"].to_list(),
             [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
         )
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """The course of training: a row by epoch."""
+    types = {"epoch": int, "train_loss": float, "validation_loss": float, "validation_f1": float}
+    with reading(path):
+        curve = pd.read_csv(path, usecols=list(types), dtype=types)
+        if curve.empty or not np.isfinite(curve).all(axis=None):
+            raise ValueError("an epoch is missing, or one of its numbers")
+    return curve
 
 
 if __name__ == "__main__":

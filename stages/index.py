@@ -25,18 +25,30 @@ from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
 from tagger.encoding.vocabulary import VECTORS, WORDS
-from tagger.files import atomic_output, hash_files, read_lines, reading, write_lines
+from tagger.files import InputError, atomic_output, hash_files, read_lines, reading, write_lines
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
-    """Write the corpus as tensors, with an encoder that knows what train has."""
+    """Write the corpus as tensors, with an encoder that knows what train has.
+
+    Raises:
+        InputError: an input is damaged.
+    """
     tables = {}
     for split in SPLITS:
         with reading(path := corpus / f"{split}.parquet"):
             tables[split] = pd.read_parquet(path, page_checksum_verification=True)
             features = datasets.Features.from_arrow_schema(pq.read_schema(path))
             tag_set = features["ner_tags"].feature.names
-    encoder = Encoder.fit(read_lines(embeddings / WORDS), tables["train"]["tokens"])
+    words = read_lines(embeddings / WORDS)
+    with reading(embeddings / VECTORS):
+        vectors = np.load(embeddings / VECTORS, mmap_mode="r")
+    if len(vectors) != len(words):
+        raise InputError(
+            f"{embeddings / WORDS} has {len(words)} words, but {embeddings / VECTORS} has "
+            f"{len(vectors)} vectors: one is damaged; delete both, and make them again"
+        )
+    encoder = Encoder.fit(words, tables["train"]["tokens"])
     vocabulary = encoder.vocabulary
     summary: dict[str, object] = {
         "words": len(vocabulary.rows),

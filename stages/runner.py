@@ -178,14 +178,34 @@ def read_parameters(path: Path, stage: Callable[..., None]) -> dict[str, Any]:
 def _read_flat(path: Path) -> dict[str, str]:
     """The keys and the values of a YAML file with `key: value` lines, each as its text.
 
-    Only events are read, and no values are built: nested or repeated structures (aliases) could
-    take any time and memory.
+    Events are read one by one, up to the first that is not allowed, and no values are built: nested
+    or repeated structures (aliases) could take any time and memory.
     """
     data = path.read_bytes()
     if len(data) > LARGEST:
         raise InputError(f"{path} has {len(data):,} bytes; more than {LARGEST:,} are not read")
+    nodes = (yaml.MappingStartEvent, yaml.SequenceStartEvent, yaml.AliasEvent)
+    texts: list[str] = []
+    starts = 0  # of documents, mappings and lists, of which only the first two are allowed
     try:
-        events = [*yaml.parse(data.decode(), yaml.BaseLoader)][2:-2]  # within stream and document
+        for event in yaml.parse(data.decode(), yaml.BaseLoader):
+            assert event.start_mark  # of each event that is parsed from text
+            line = event.start_mark.line + 1
+            starts += isinstance(event, (yaml.DocumentStartEvent, *nodes))
+            if starts > 2:
+                raise InputError(
+                    f"{path}, line {line}: a list, a mapping, a reference or a second document; "
+                    "write `key: value` lines alone"
+                )
+            if starts == 2 and isinstance(event, yaml.SequenceStartEvent):
+                break
+            if isinstance(event, yaml.ScalarEvent):
+                if len(event.value) > LONGEST:
+                    raise InputError(
+                        f"{path}, line {line}: {event.value[:80]!r}… has more than {LONGEST} "
+                        "characters"
+                    )
+                texts.append(event.value)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(
@@ -194,20 +214,6 @@ def _read_flat(path: Path) -> dict[str, str]:
         ) from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not events or not isinstance(events[0], yaml.MappingStartEvent):
+    if starts < 2 or isinstance(event, yaml.SequenceStartEvent):
         raise InputError(f"{path} must hold `key: value` lines")
-    scalars = []
-    for event in events[1:-1]:
-        assert event.start_mark  # of all events that are parsed from text
-        line = event.start_mark.line + 1
-        if not isinstance(event, yaml.ScalarEvent):
-            raise InputError(
-                f"{path}, line {line}: a list, a mapping, a reference or a second document; write "
-                "`key: value` lines alone"
-            )
-        if len(event.value) > LONGEST:
-            raise InputError(
-                f"{path}, line {line}: {event.value[:80]!r}… has more than {LONGEST} characters"
-            )
-        scalars.append(event.value)
-    return dict(zip(scalars[::2], scalars[1::2], strict=True))
+    return dict(zip(texts[::2], texts[1::2], strict=True))
