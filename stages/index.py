@@ -37,7 +37,8 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
     tables = {}
     for split in SPLITS:
         with reading(path := corpus / f"{split}.parquet"):
-            tables[split] = pd.read_parquet(path, page_checksum_verification=True)
+            columns = ["tokens", "ner_tags", "document"]
+            tables[split] = pd.read_parquet(path, columns=columns, page_checksum_verification=True)
             features = datasets.Features.from_arrow_schema(pq.read_schema(path))
             tag_set = features["ner_tags"].feature.names
     words = read_lines(embeddings / WORDS)

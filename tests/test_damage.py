@@ -30,7 +30,6 @@ STAGES: dict[str, tuple[Callable[..., None], list[str], list[str]]] = {  # its i
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "cut": lambda data: data[: len(data) // 2],
-    "last byte missing": lambda data: data[:-1],
     "text": lambda _: b"<html>502 Bad Gateway</html>\n",
     "other bytes": lambda data: b"\xff" * len(data),
     "first byte": lambda data: bytes([data[0] ^ 0xFF]) + data[1:],
