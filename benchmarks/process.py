@@ -68,7 +68,7 @@ def run_stage(
 def variables_of(name: str) -> dict[str, str]:
     """The environment variables that a stage's command sets."""
     words = stage_of(name)["cmd"].split()
-    return dict(word.split("=") for word in words[1 : words.index("python")])  # after `env`
+    return dict(word.split("=") for word in words[2 : words.index("python")])  # after `exec env`
 
 
 def stage_of(name: str) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def download(corpora: Path, output: Path, *, corpus: str) -> None:
                 "document": [s.document for s in sentences],
             }
             table = datasets.Dataset.from_dict(columns, features=features)
-            table.to_parquet(folder / f"{split}.parquet")
+            # With checksums, which tell the stages that read it of most damage.
+            table.to_parquet(folder / f"{split}.parquet", write_page_checksum=True)
             tokens = sum(len(s.tokens) for s in sentences)
             documents = len({s.document for s in sentences})
             print(f"{split}: {len(table)} sentences, {tokens} tokens, {documents} documents")

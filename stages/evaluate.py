@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import datasets
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import Field
@@ -24,7 +25,7 @@ from evaluation.results import (
 from evaluation.slices import Train
 from stages.runner import run
 from tagger.corpus.conll import write_conll
-from tagger.files import atomic_output
+from tagger.files import atomic_output, reading
 from tagger.model.threads import configure_threads
 from tagger.predict import Predictor
 
@@ -69,7 +70,7 @@ def evaluate(
             results[split] = score_predictions(read_predictions(file), train)
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
-        write_report(results, report / "index.html", train, pd.read_csv(curve))
+        write_report(results, report / "index.html", train, read_curve(curve))
 
 
 def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int) -> None:
@@ -92,13 +93,25 @@ def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], thr
 
 def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]:
     """The tokens, the document number and the gold tags of each sentence of a split."""
-    table = pd.read_parquet(path)
-    tags = datasets.Features.from_arrow_schema(pq.read_schema(path))["ner_tags"].feature.names
-    return (
-        [list(tokens) for tokens in table["tokens"]],
-        table["document"].to_list(),
-        [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
-    )
+    with reading(path):
+        table = pd.read_parquet(path, page_checksum_verification=True)
+        features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+        tags = features["ner_tags"].feature.names
+        return (
+            [list(tokens) for tokens in table["tokens"]],
+            table["document"].to_list(),
+            [[tags[id_] for id_ in ids] for ids in table["ner_tags"]],
+        )
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """The course of training: a row by epoch."""
+    types = {"epoch": int, "train_loss": float, "validation_loss": float, "validation_f1": float}
+    with reading(path):
+        curve = pd.read_csv(path, usecols=list(types), dtype=types)
+        if curve.empty or not np.isfinite(curve).all(axis=None):
+            raise ValueError("an epoch is missing, or one of its numbers")
+    return curve
 
 
 if __name__ == "__main__":

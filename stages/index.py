@@ -4,7 +4,8 @@ Run as `python -m stages.index data/corpus data/embeddings data/index`.
 
 Writes tags.txt (the tag set of the corpus, a tag a line), the encoder (see
 tagger/encoding/encoder.py), a safetensors file for each split (see tagger/encoding/split.py), and
-index.json, which tells how many tokens have a word vector.
+index.json, which tells how many tokens have a word vector, and has the SHA-256 of the other files
+and of the word vectors.
 """
 
 import json
@@ -23,14 +24,32 @@ from stages.runner import run
 from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
-from tagger.encoding.vocabulary import WORDS
-from tagger.files import atomic_output, read_lines, write_lines
+from tagger.encoding.vocabulary import VECTORS, WORDS
+from tagger.files import InputError, atomic_output, hash_files, read_lines, reading, write_lines
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
-    """Write the corpus as tensors, with an encoder that knows what train has."""
-    tables = {split: pd.read_parquet(corpus / f"{split}.parquet") for split in SPLITS}
-    encoder = Encoder.fit(read_lines(embeddings / WORDS), tables["train"]["tokens"])
+    """Write the corpus as tensors, with an encoder that knows what train has.
+
+    Raises:
+        InputError: an input is damaged.
+    """
+    tables = {}
+    for split in SPLITS:
+        with reading(path := corpus / f"{split}.parquet"):
+            columns = ["tokens", "ner_tags", "document"]
+            tables[split] = pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+            features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+            tag_set = features["ner_tags"].feature.names
+    words = read_lines(embeddings / WORDS)
+    with reading(embeddings / VECTORS):
+        vectors = np.load(embeddings / VECTORS, mmap_mode="r")
+    if len(vectors) != len(words):
+        raise InputError(
+            f"{embeddings / WORDS} has {len(words)} words, but {embeddings / VECTORS} has "
+            f"{len(vectors)} vectors: one is damaged; delete both, and make them again"
+        )
+    encoder = Encoder.fit(words, tables["train"]["tokens"])
     vocabulary = encoder.vocabulary
     summary: dict[str, object] = {
         "words": len(vocabulary.rows),
@@ -60,8 +79,10 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
                 counts = ", ".join(f"{n} {how}" for how, n in found.items())
                 share = found["unknown"] / sum(found.values())
                 print(f"{split}: {what.replace('_', ' ')}: {counts} ({share:.1%} unknown)")
-        features = datasets.Features.from_arrow_schema(pq.read_schema(corpus / "train.parquet"))
-        write_lines(folder / TAGS, features["ner_tags"].feature.names)
+        write_lines(folder / TAGS, tag_set)
+        names = sorted(path.name for path in folder.iterdir())
+        summary["files"] = hash_files(folder, names)
+        summary["embeddings"] = hash_files(embeddings, (WORDS, VECTORS))
         text = json.dumps(summary, indent=2)
         (folder / "index.json").write_text(f"{text}\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 Run as `python -m stages.train data/embeddings data/index data/model data/curve.csv`.
 """
 
+import json
 import math
 import os
 import time
@@ -25,14 +26,17 @@ from stages.runner import run
 from stages.sparse_adam import SparseAdam
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
-from tagger.encoding.encoder import Encoder
+from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
 from tagger.encoding.split import TAGS, Split, batches
 from tagger.encoding.vocabulary import read_vectors
-from tagger.files import InputError, atomic_output, read_lines
+from tagger.files import InputError, atomic_output, check_hashes, read_lines, reading
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
 from tagger.model.threads import configure_threads
-from tagger.predict import Predictor, hash_embeddings
+from tagger.predict import EMBEDDINGS, Predictor, hash_embeddings
+
+# Of the index; test is for evaluate alone.
+READ = (TRAIN_TOKENS, CHARACTERS, TAGS, "train.safetensors", "validation.safetensors")
 
 
 def train(
@@ -64,7 +68,7 @@ def train(
     """Write the predictor of the best epoch, and the curve: epoch, losses and F1 as CSV.
 
     Raises:
-        InputError: there is no such device, or the loss is no longer finite.
+        InputError: there is no such device, an input is damaged, or the loss is no longer finite.
     """
     processor = choose(device)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with one
@@ -76,6 +80,7 @@ def train(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
 
+    check_inputs(embeddings, index)
     encoder = Encoder.load(index, embeddings)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
@@ -159,6 +164,17 @@ def train(
     with atomic_output(model) as folder, atomic_output(curve) as file:
         Predictor(encoder, tagger.cpu(), hash_embeddings(embeddings)).save(folder)
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def check_inputs(embeddings: Path, index: Path) -> None:
+    """Refuse files, but test's, that are not those which the stage `index` wrote and read."""
+    record = index / "index.json"
+    with reading(record):
+        hashes = json.loads(record.read_text(encoding="utf-8"))
+        files = {name: hashes["files"][name] for name in READ}
+        vectors = {name: hashes["embeddings"][name] for name in EMBEDDINGS}
+    check_hashes(index, files, record, "It is damaged: delete it, and make it again")
+    check_hashes(embeddings, vectors, record, "Index the corpus with these word vectors again")
 
 
 def gold_tags(split: Split, iob2: Sequence[str]) -> list[list[str]]:

@@ -1,10 +1,9 @@
 """The predictor: a trained tagger in a folder, ready for tokens.
 
 The folder holds the configuration, the weights, and the tokens and characters of train. The word
-vectors stay in a folder of their own; the configuration has their SHA-256.
+vectors stay in a folder of their own. The configuration has the SHA-256 of all these files.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -15,14 +14,15 @@ import torch
 from safetensors.torch import load_file, save
 
 from tagger.corpus.tags import to_iob2
-from tagger.encoding.encoder import Encoder
+from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
 from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
-from tagger.files import InputError
+from tagger.files import check_hashes, hash_files, reading
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 EMBEDDINGS = (WORDS, VECTORS)
+FILES = (WEIGHTS, TRAIN_TOKENS, CHARACTERS)  # beside the configuration
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,14 @@ class Predictor:
         """Write the predictor to a new folder."""
         folder.mkdir()
         self.encoder.save(folder)
-        content = {"tagger": asdict(self.tagger.configuration), "embeddings": self.embeddings}
+        (folder / WEIGHTS).write_bytes(save(self.tagger.state_dict()))
+        content = {
+            "tagger": asdict(self.tagger.configuration),
+            "embeddings": self.embeddings,
+            "files": hash_files(folder, FILES),
+        }
         text = json.dumps(content, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
-        (folder / WEIGHTS).write_bytes(save(self.tagger.state_dict()))
 
     @classmethod
     def load(cls, folder: Path, embeddings: Path) -> "Predictor":
@@ -54,30 +58,26 @@ class Predictor:
             embeddings: the folder of the word vectors that the tagger was trained with
 
         Raises:
-            InputError: the configuration is not one of this version, or the word vectors are others
-                than those that the tagger was trained with.
+            InputError: a file of the folder is damaged or of another version, or the word vectors
+                are others than those that the tagger was trained with.
         """
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        try:
-            trained_with = {name: content["embeddings"][name] for name in EMBEDDINGS}
+        record = folder / CONFIG
+        with reading(record):
+            content = json.loads(record.read_text(encoding="utf-8"))
             fields = content["tagger"]
             configuration = TaggerConfiguration(**fields | {"tags": tuple(fields["tags"])})
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                f"{folder / CONFIG} is not the configuration of a tagger of this version: {error}. "
-                "Train the tagger again"
-            ) from error
-        hashes = hash_embeddings(embeddings)
-        for name, expected in trained_with.items():
-            if hashes[name] != expected:
-                raise InputError(
-                    f"{embeddings / name} has the SHA-256 {hashes[name]}, but {folder / CONFIG} "
-                    f"says that the tagger was trained with {expected}. Use the vectors that it "
-                    "was trained with, or train it again"
-                )
-        tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration)
-        tagger.load_state_dict(load_file(folder / WEIGHTS))
-        return cls(Encoder.load(folder, embeddings), tagger.eval(), hashes)
+            trained_with = {name: str(content["embeddings"][name]) for name in EMBEDDINGS}
+            files = {name: str(content["files"][name]) for name in FILES}
+        check_hashes(folder, files, record, "It is damaged: get or train the tagger again")
+        check_hashes(
+            embeddings, trained_with, record,
+            "Use the vectors that the tagger was trained with, or train it again",
+        )  # fmt: skip
+        vectors = torch.from_numpy(read_vectors(embeddings))
+        with reading(record):  # all else is as it was saved
+            tagger = Tagger(vectors, configuration)
+            tagger.load_state_dict(load_file(folder / WEIGHTS))
+        return cls(Encoder.load(folder, embeddings), tagger.eval(), trained_with)
 
     def predict(
         self,
@@ -102,8 +102,4 @@ class Predictor:
 
 def hash_embeddings(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of word vectors, in hexadecimal digits, by the file's name."""
-    hashes = {}
-    for name in EMBEDDINGS:
-        with (folder / name).open("rb") as file:
-            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
+    return hash_files(folder, EMBEDDINGS)

@@ -121,6 +121,18 @@ def test_predictions_without_two_tags_are_refused(text: str, message: str) -> No
         read_conll("x", text.encode(), tag_columns=2)
 
 
+@pytest.mark.parametrize("line", ["-DOCSTART- B-PER", "-DOCSTART- NNP I-NP S-LOC"])
+def test_an_entity_is_not_taken_for_the_start_of_a_document(line: str) -> None:
+    with pytest.raises(InputError, match=f"^x, line 2: '{line}' starts a document, and cannot be"):
+        read_conll("x", f"a O\n{line}\nb O\n".encode())
+
+
+@pytest.mark.parametrize("line", ["-DOCSTART-", "-DOCSTART- O", "-DOCSTART- -X- -X- O"])
+def test_any_other_line_with_the_mark_starts_a_document(line: str) -> None:
+    found = read_conll("x", f"{line}\n\na O\n\n{line}\n\nb O\n".encode())
+    assert [sentence.document for sentence in found] == [0, 1]
+
+
 def test_tags_are_checked_in_every_column_of_tags() -> None:
     check_tags(read_conll("x", b"a NNP O B-X\nb ? I-X O\n", tag_columns=2))
     with pytest.raises(InputError, match=r"x, line 2: 'P' is not a tag: .*; in the sentence: a b$"):

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from tagger.corpus.tags import is_allowed, transitions
+from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS
 from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
 from tagger.files import InputError, write_lines
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.tagger import Tagger
 from tagger.model.threads import configure_threads
-from tagger.predict import CONFIG, Predictor, hash_embeddings
+from tagger.predict import CONFIG, WEIGHTS, Predictor, hash_embeddings
 from tests import factories
 from tests.factories import CLASSROOM, ENCODER, FULL, TOKENS, each_model
 
@@ -97,5 +98,23 @@ def test_a_configuration_of_another_version_is_named(
     else:
         (content["tagger"] if change == "hidden" else content).pop(change)
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=rf"{CONFIG} is not the configuration .*{change}.* again"):
+    with pytest.raises(InputError, match=rf"{CONFIG} is damaged, or of another .*{change}.* again"):
+        Predictor.load(tmp_path / "model", embeddings)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, TRAIN_TOKENS, CHARACTERS])
+def test_damaged_files_of_a_tagger_are_named(name: str, embeddings: Path, tmp_path: Path) -> None:
+    make_predictor(embeddings, FULL).save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    data = path.read_bytes()
+    path.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+    with pytest.raises(InputError, match=rf"{name} has the SHA-256 .*{CONFIG} says .* is damaged"):
+        Predictor.load(tmp_path / "model", embeddings)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"tagger": 1}', "\udcff"])
+def test_what_is_no_configuration_is_named(text: str, embeddings: Path, tmp_path: Path) -> None:
+    make_predictor(embeddings, FULL).save(tmp_path / "model")
+    (tmp_path / "model" / CONFIG).write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(InputError, match=rf"{CONFIG} is damaged, or of another version \(.*again$"):
         Predictor.load(tmp_path / "model", embeddings)

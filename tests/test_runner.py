@@ -2,10 +2,14 @@
 
 import runpy
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from stages.download import download
@@ -64,7 +68,6 @@ def test_values_come_in_the_declared_type(
         ("hidden", "1.5", "'1.5' is refused: Input should be a valid integer"),
         ("hidden", "true", "'true' is refused: Input should be a valid integer"),
         ("hidden", "", "'' is refused: Input should be a valid integer"),
-        ("hidden", "[1, 2]", r"\['1', '2'\] is refused: Input should be a valid integer"),
         ("dropout", "1.5", "'1.5' is refused: Input should be less than 1"),
         ("dropout", ".nan", "'.nan' is refused"),
         ("learning_rate", "-0.1", "'-0.1' is refused: Input should be greater than 0"),
@@ -88,13 +91,47 @@ def test_a_refusal_names_the_file_the_key_the_value_and_what_is_allowed(
         ("hidden: 1\n", "has no key 'corpus'; add a line"),
         ("- 1\n", "must hold `key: value` lines"),
         ("", "must hold `key: value` lines"),
-        ("key: [\n", "is not YAML: .*line 2"),
+        ("corpus", "must hold `key: value` lines"),
+        ("key: 'a\n", "is not YAML: .*line 2"),
+        ("corpus: \0", "is not YAML: "),
+        ("{" * 9999, "line 1: a list, a mapping, a reference or"),
+        ("corpus: a\n" * 9999, "has 99,990 bytes; more than 20,000 are not read"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"(?s)params.yaml {reason}"):
+    with pytest.raises(InputError, match=rf"params.yaml,? ?{reason}") as error:
+        read_parameters(file, download)
+    assert "\n" not in str(error.value)
+
+
+NESTED = "a list, a mapping, a reference or a second document; write `key: value` lines alone"
+BOMB = "a: &a [x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghijklm")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"corpus: x\nhidden: [1, 2]\n", f"line 2: {NESTED}"),
+        (b"corpus: x\nother:\n  hidden: 1\n", f"line 3: {NESTED}"),
+        (b"corpus: x\nother:\n- 1\n", f"line 3: {NESTED}"),
+        (b"? [corpus]\n: x\n", f"line 1: {NESTED}"),
+        (b"corpus: &x a\nother: *x\n", f"line 2: {NESTED}"),
+        (b"corpus: x\n---\ncorpus: y\n", f"line 2: {NESTED}"),
+        (BOMB.encode(), f"line 1: {NESTED}"),
+        (b"corpus: x\nhidden: " + b"9" * 5000, "line 2: '9{80}'… has more than 200 characters"),
+        (b"corpus: x\nz\xfcrich: 1\n", "line 2: byte 0xfc is not UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_what_is_not_flat_short_text_is_refused_by_line(
+    tmp_path: Path, text: bytes, reason: str
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_bytes(text)
+    with pytest.raises(InputError, match=f"params.yaml, {reason}$"):
         read_parameters(file, download)
 
 
@@ -127,3 +164,30 @@ def test_a_stage_refuses_a_bad_parameter_with_one_line_before_it_works(
     with pytest.raises(SystemExit, match=message):  # Python prints it, and ends with status 1
         runpy.run_path(str(ROOT / "stages/train.py"), run_name="__main__")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("make", [torch.ones, np.ones, lambda size: [0] * size])
+def test_too_little_memory_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], object]
+) -> None:
+    def fill(output: Path) -> None:
+        make(2**46)  # more than an address can count
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "layers", "2")
+    monkeypatch.setattr(sys, "argv", ["fill", "out"])
+    with pytest.raises(SystemExit, match=r"^fill: out of memory.* a smaller batch_size.*hidden$"):
+        run(fill)
+
+
+def test_an_error_of_the_code_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(output: Path) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "layers", "2")
+    monkeypatch.setattr(sys, "argv", ["fail", "out"])
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(fail)

@@ -1,7 +1,7 @@
 """Files in CoNLL format: a token a line, its columns between white space, the tags last.
 
 An empty line ends a sentence. A line that begins with -DOCSTART- starts a document, whatever else
-it holds.
+it holds but the tag of an entity.
 """
 
 import codecs
@@ -61,7 +61,8 @@ def read_conll(file: str, data: bytes, *, tag_columns: int = 1) -> list[Sentence
 
     Raises:
         InputError: the file is not UTF-8, its lines have too few columns or not all the same
-            number of them, or it holds no sentence. `file` is how the message names it.
+            number of them, a -DOCSTART- line has the tag of an entity, or there is no sentence.
+            `file` is how the message names it.
     """
     sentences: list[Sentence] = []
     rows: list[list[str]] = []  # of the sentence that is being read
@@ -114,8 +115,20 @@ def _read_rows(file: str, data: bytes, tag_columns: int) -> Iterator[list[str]]:
                     f"{file}, line {number}: {len(row)} columns, but the lines before it have "
                     f"{width}: {text[:80]!r}; give each line the same columns"
                 )
+        elif row and any(_is_entity_tag(column) for column in row[1:][-tag_columns:]):
+            raise InputError(
+                f"{file}, line {number}: {text[:80]!r} starts a document, and cannot be an entity; "
+                "change the tag to O, or the token"
+            )
         yield row
     yield []
+
+
+def _is_entity_tag(text: str) -> bool:
+    try:
+        return parse(text)[0] != "O"
+    except ValueError:
+        return False
 
 
 def check_tags(sentences: Iterable[Sentence]) -> None:
