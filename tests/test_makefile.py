@@ -1,4 +1,4 @@
-"""The Makefile runs nothing that stands in its variables, and empties nothing but its own folders."""
+"""The Makefile runs nothing that stands in its variables, and empties only its own folders."""
 
 import os
 import shutil

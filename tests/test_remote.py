@@ -1,4 +1,4 @@
-"""The README's recipe for a remote, against a server of S3 on loopback: also where a transfer breaks."""
+"""The README's recipe for a remote, with a server of S3 on loopback, and transfers that break."""
 
 import hashlib
 import json
@@ -83,7 +83,7 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """A server of S3 with an empty bucket `team`: its port, and variables with the keys of a user."""
+    """The port of a server of S3 with an empty bucket `team`, and variables with a user's keys."""
     for package in ("moto.server", "dvc_s3"):
         pytest.importorskip(package, reason="no DVC with S3, or no server of it: make remote")
     import boto3
