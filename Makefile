@@ -4,7 +4,22 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check verify fingerprint summary test test-fast lock
+.PHONY: review lock-check cache-check verify fingerprint summary test test-fast remote lock
+
+# What the user gives reaches the commands as variables of the environment, just as it was written:
+# neither make nor a shell runs what stands in it.
+$(foreach name,PYTHON BASE HEAD CHECK REVISION TOLERANCE,$(if $(filter undefined,$(origin $(name))),,\
+	$(if $(strip $(value $(name))),,$(error $(name) is empty: give it a value, or leave it out))\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
+# An empty folder with the file `done`, older than any other until the target is made. A folder that
+# stands there is emptied only if such a file says that make made it, and never through a link.
+define empty-folder
+	@test -e $(1)/done && test ! -L $(1) || mkdir $(1) || \
+		{ echo 'make did not make $(1), and does not empty it: move it away.' >&2; exit 1; }
+	@touch -t 200001010000 $(1)/done
+	find $(1) -mindepth 1 ! -path $(1)/done -delete
+endef
 
 help:  ## say what the targets are
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -15,21 +30,45 @@ say-where = echo && echo 'Open $(1)data/report/index.html in a browser to see ev
 # In a copy of this tree, work in hand too, without git: so it leaves no trace here, and needs
 # neither history nor an identity.
 sample: .venv/done  ## all five stages on the embedded sample corpus: no network, about a minute
-	rm -rf .sample && mkdir .sample
+	$(call empty-folder,.sample)
 	GIT_INDEX_FILE=.sample/index git add --all
 	GIT_INDEX_FILE=.sample/index git checkout-index --all --prefix=.sample/
 	sed -i.bak -E 's/^(corpus|embeddings):.*/\1: sample/' .sample/params.yaml
 	cd .sample && ../.venv/bin/dvc config --local core.no_scm true && ../.venv/bin/dvc repro
 	@$(call say-where,.sample/)
 
+# A kill can leave an empty list of locks, or an empty folder of the run cache: DVC then fails until
+# somebody removes it. Where another DVC is at work in this repository, they are left alone.
+define mend
+from contextlib import suppress
+from pathlib import Path
+
+from dvc.lock import LockError
+from dvc.repo import Repo
+
+repo = Repo()
+with suppress(LockError), repo.lock:
+    locks = Path(repo.tmp_dir, "rwlock")
+    if locks.exists() and locks.stat().st_size == 0:
+        locks.unlink()
+    for run in Path(repo.stage_cache.cache_dir).glob("*/*"):
+        if not any(run.iterdir()):
+            run.rmdir()
+endef
+export mend
+
+# DVC also ends well where its cache could not hold an output: its status knows.
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
+	@.venv/bin/python -c "$$mend"
 	.venv/bin/dvc repro
+	@.venv/bin/dvc status --quiet || { .venv/bin/dvc status; echo >&2 \
+		'repro: dvc.lock does not hold for this: see the errors above, then run make repro again.'; \
+		exit 1; }
 	@$(call say-where)
 
-# Names of branches reach the shell as variables: what stands in them is no command.
-export BASE HEAD
+# BASE and HEAD may be several revisions; an asterisk in them stands for no files.
 review: .venv/done  ## compare HEAD (the working tree) with BASE: is it better, or only noise?
-	.venv/bin/python -m review $${BASE:+--base $$BASE} $${HEAD:+--head $$HEAD} $(if $(CHECK),--check)
+	set -f; .venv/bin/python -m review $${BASE+--base $$BASE} $${HEAD+--head $$HEAD} $${CHECK+--check}
 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
 	.venv/bin/python -m benchmarks.ablation
@@ -41,11 +80,15 @@ bench: .venv/done  ## after repro: the time and memory of training and of taggin
 	$(call measure,train)
 	$(call measure,tag)
 
-bench-peers: .venv/done  ## after repro: the same beside flair, in an environment of its own
-	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair, in an environment of its own
+	$(call measure,peers,.venv-peers/bin/python)
+
+.venv-peers/done: Makefile  # which names the versions
+	$(call empty-folder,.venv-peers)
+	"$$PYTHON" -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet torch==2.13.0
 	.venv-peers/bin/pip install --quiet flair==0.15.1 pandas pyarrow
-	$(call measure,peers,.venv-peers/bin/python)
+	touch $@
 
 bench-review: .venv/done  ## how often a review calls a difference by mistake, and finds one
 	$(call measure,verdicts)
@@ -65,8 +108,11 @@ test test-fast: .venv/done
 lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and why
 	.venv/bin/python -m review.lock
 
+cache-check: .venv/done  ## whether DVC's cache holds what dvc.lock says: exit code 1 if not
+	.venv/bin/python -m review.cache
+
 verify: .venv/done  ## run HEAD (REVISION=…) again in a clone: does it give the results in git?
-	.venv/bin/python -m review.verify $(if $(TOLERANCE),--tolerance $(TOLERANCE)) $(REVISION)
+	.venv/bin/python -m review.verify $${TOLERANCE+"--tolerance=$$TOLERANCE"} -- "$${REVISION-HEAD}"
 
 fingerprint: .venv/done  ## whether this machine computes the committed bits, within seconds
 	.venv/bin/python -m benchmarks.fingerprint
@@ -81,21 +127,32 @@ WANTED = .venv/bin/python -c 'import sys, tomllib; \
 	t = tomllib.load(open("pyproject.toml", "rb")); print(*t[sys.argv[1]][sys.argv[2]], sep="\n")'
 
 lock:  ## choose the newest versions that pyproject.toml allows, into requirements*.lock
-	$(PYTHON) -m venv --clear .venv
+	$(call empty-folder,.venv)
+	"$$PYTHON" -m venv .venv
 	($(WANTED) project dependencies && $(WANTED) dependency-groups pipeline) >.venv/wanted
 	.venv/bin/pip install --quiet -r .venv/wanted
 	$(FREEZE) >requirements.lock
 	$(WANTED) dependency-groups dev >.venv/wanted
 	.venv/bin/pip install --quiet -r .venv/wanted
 	(echo '-r requirements.lock'; $(FREEZE) | grep -vxFf requirements.lock) >requirements-dev.lock
+	$(WANTED) dependency-groups remote >.venv/wanted
+	.venv/bin/pip install --quiet -r .venv/wanted -c requirements-dev.lock
+	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
+		| grep -vxFf requirements-dev.lock) >requirements-remote.lock
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
 # PIP_FIND_LINKS or another index offers one.
 # A pip before 23.1 would else build seqeval by a way that fails: Debian 12 has one.
 .venv/done: requirements.lock requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"Python 3.11 or newer is needed; name one as in: make test PYTHON=python3.12")'
-	$(PYTHON) -m venv --clear .venv
+	$(call empty-folder,.venv)
+	"$$PYTHON" -m venv .venv
 	.venv/bin/pip install --use-pep517 -r requirements-dev.lock
+	touch $@
+
+remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
+.venv/remote: requirements-remote.lock .venv/done
+	.venv/bin/pip install --use-pep517 -r requirements-remote.lock
 	touch $@

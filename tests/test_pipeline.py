@@ -1,5 +1,6 @@
 """The commands that people type, in clones, as a new user: no settings, no identity, no network."""
 
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import vl_convert
+import yaml
 
 from tests.conftest import TINY, Clone, commit_all
 
@@ -29,6 +31,16 @@ def ran(output: str) -> list[str]:
 def metrics(clone: Clone) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = json.loads(clone.read("metrics/metrics.json"))
     return result
+
+
+def set_up(clone: Clone) -> None:
+    """Give a clone the environment of these tests, as make would set it up."""
+    venv = clone.path / ".venv"
+    venv.mkdir()
+    for name in ("bin", "lib"):
+        (venv / name).symlink_to(Path(sys.prefix) / name)
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "done").touch()
 
 
 def test_two_clones_get_the_same_bytes(reproduced: Clone, clone: MakeClone) -> None:
@@ -177,6 +189,48 @@ def test_an_end_in_the_middle_needs_no_manual_step(
     assert clone.run("git", "status", "--short") == ""
 
 
+def test_make_repro_mends_what_a_kill_left(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    set_up(clone)
+    locks = clone.path / ".dvc/tmp/rwlock"
+    locks.write_text("")
+    expected = clone.read("dvc.lock")
+    (clone.path / "dvc.lock").write_text(re.sub(r"  index:\n(    .*\n)+", "", expected))
+    runs = [run for run in (clone.path / ".dvc/cache/runs").rglob("*") if run.is_file()]
+    (index,) = (run for run in runs if "stages.index" in run.read_text(encoding="utf-8"))
+    index.unlink()
+    assert "rwlock" in clone.run("dvc", "repro", status=255), "or this test has lost its reason"
+    assert ran(clone.run("make", "repro")) == ["index"]
+    assert yaml.safe_load(clone.read("dvc.lock")) == yaml.safe_load(expected)
+
+    # What a process that lives has locked stays so.
+    model = str(clone.path / "data/model")
+    held = json.dumps({"write": {model: {"pid": os.getpid(), "cmd": "another"}}})
+    locks.write_text(held)
+    clone.set(**TINY | {"epochs": 3})
+    assert "is busy, it is being blocked by" in clone.run("make", "repro", status=2)
+    assert json.loads(locks.read_text())["write"].keys() == {model}
+
+
+def test_make_repro_fails_where_the_cache_could_not_hold_an_output(
+    clone_with_results: Clone,
+) -> None:
+    clone = clone_with_results
+    set_up(clone)
+    md5 = hashlib.md5((clone.path / "data/report/index.html").read_bytes()).hexdigest()  # noqa: S324
+    shutil.rmtree(clone.path / "data/report")
+    place = clone.path / ".dvc/cache/files/md5" / md5[:2]
+    shutil.rmtree(place)
+    place.symlink_to("/proc")  # instead of a full disk: nothing can be written there
+    output = clone.run("make", "repro", status=2)
+    assert ran(output) == ["evaluate"]
+    assert re.search(r"not in cache: +data/report", output)
+    assert "repro: dvc.lock does not hold for this: see the errors above" in output
+    place.unlink()
+    assert ran(clone.run("make", "repro")) == ["evaluate"]
+    assert clone.run("git", "status", "--short") == ""
+
+
 def test_a_full_disk_needs_no_manual_step(clone: MakeClone, reproduced: Clone) -> None:
     here = clone()
     here.set(**TINY | {"hidden": 128})  # weights of 670 kB
@@ -194,17 +248,13 @@ def test_a_full_disk_needs_no_manual_step(clone: MakeClone, reproduced: Clone) -
 def test_make_sample_shows_scores_and_leaves_no_trace(clone: MakeClone) -> None:
     here = clone("shallow", "--depth", "1")
     assert (here.path / ".git/shallow").is_file()
-    venv = here.path / ".venv"  # as make would set it up
-    venv.mkdir()
-    for name in ("bin", "lib"):
-        (venv / name).symlink_to(Path(sys.prefix) / name)
-    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
-    (venv / "done").touch()
+    set_up(here)
     here.edit(
         "stages/evaluate.py", "format_scores(split,", "format_scores(split.upper(),"
     )  # work in hand
     (here.path / ".sample").mkdir()
     (here.path / ".sample/params.yaml").write_text("of an earlier time\n")
+    (here.path / ".sample/done").touch()
     output = here.run("make", "sample")
     assert ran(output) == list(STAGES)
     assert here.run("git", "status", "--short") == " M stages/evaluate.py\n"
