@@ -62,16 +62,16 @@ def inputs_of_f1(revision: str) -> dict[str, str]:
     """
     stages = Revision.find(Path(), revision).stages()
     evaluate = stages.pop("evaluate")
-    made = {out for stage in stages.values() for out in stage["outs"]}
-    files = {dep for stage in stages.values() for dep in stage["deps"]} - made
-    files |= {dep for dep in evaluate["deps"] if dep.startswith("tagger/")}
+    made = {out for stage in stages.values() for out in stage.outs}
+    files = {dep for stage in stages.values() for dep in stage.deps} - made
+    files |= {dep for dep in evaluate.deps if dep.startswith("tagger/")}
     files.add("evaluation/scoring.py")
     paths = sorted(files)
     try:
         hashes = git(Path(), "rev-parse", *(f"{revision}:{path}" for path in paths)).split()
     except subprocess.CalledProcessError as error:
         sys.exit(f"ablation: commit what dvc.yaml names: {error.stderr.strip()}")
-    commands = {name: stage["cmd"] for name, stage in stages.items()}
+    commands = {name: str(stage.command) for name, stage in stages.items()}
     return dict(zip(paths, hashes, strict=True)) | commands
 
 

@@ -8,18 +8,19 @@ change and not of two runs alone.
 """
 
 import argparse
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, Template
 
 from evaluation.report import describe, page_environment
-from review.compare import Comparison, compare_split, p_of, points
+from review.compare import Comparison, compare_split, format_p, format_points
+from review.escape import markdown, terminal
 from review.lock import Lock, read_lock
 from review.revision import (
     SENTENCES,
@@ -28,6 +29,7 @@ from review.revision import (
     changed_code,
     changed_hashes,
     changed_parameters,
+    end_on_signals,
     find_root,
     git,
 )  # fmt: skip
@@ -37,7 +39,7 @@ from tagger.files import InputError, atomic_output
 OUTPUT = Path(".review")
 EXPERIMENTS = "refs/exps/*/*/*"
 FREE_PARAMETERS = {"seed", "threads", "device"}  # in which the runs of one side may differ
-MOST = 300  # sentences on the page
+MAX_SENTENCES = 300  # on the page
 
 
 @dataclass
@@ -92,7 +94,11 @@ def review(root: Path, bases: Sequence[str], heads: Sequence[str]) -> Review:
     if not found.parameters and not found.code:
         found.notes += unexplained_results(base[0], head[0])
     found.notes += limits_of_comparison(base, head)
-    tables = {run: run.sentences() for run in (*base, *head)}
+    try:
+        tables = {run: run.sentences() for run in (*base, *head)}
+    except InputError as error:
+        found.notes.append(f"No test of the differences: {error}.")
+        return found
     known = {run: table for run, table in tables.items() if table is not None}
     if without := [str(run) for run in tables if run not in known]:
         found.notes.append(
@@ -224,8 +230,17 @@ def differing_sentences(
 def load_templates() -> Environment:
     """The templates beside this file, with the filters that they use."""
     templates = page_environment(Path(__file__).parent)
-    templates.filters |= {"points": points, "p_of": p_of, "number": number, "cell": cell}
+    templates.filters |= {"points": format_points, "p": format_p, "number": number}
     return templates
+
+
+@cache
+def load_markdown(escape: Callable[[object], str]) -> Template:
+    """The template of the review in Markdown, which shows each value by way of `escape`.
+
+    `escape` is a function of review.escape. `is_short` leaves out the values of metrics.json.
+    """
+    return load_templates().overlay(finalize=escape).get_template("review.md.jinja")
 
 
 def number(value: float | None) -> str:
@@ -235,11 +250,6 @@ def number(value: float | None) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def cell(value: str | None) -> str:
-    """Write a value of params.yaml for a Markdown table; a dash where there is none."""
-    return "\N{EN DASH}" if value is None else str(value).replace("|", r"\|")
-
-
 def align(text: str) -> str:
     """Pad the cells of the tables in a Markdown text to the width of their column."""
     lines: list[str] = []
@@ -247,7 +257,7 @@ def align(text: str) -> str:
         if not is_table:
             lines += block
             continue
-        rows = [[text.strip() for text in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block]
+        rows = [[text.strip() for text in line.split("|")[1:-1]] for line in block]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = [
@@ -272,18 +282,26 @@ def main() -> None:
         "--check", action="store_true", help="exit 1 if dvc.lock is stale, or BASE is not there"
     )
     arguments = parser.parse_args()
-    templates = load_templates()
+    end_on_signals()
     try:
         root = find_root()
+        if (root / OUTPUT).is_symlink():
+            raise InputError(f"{OUTPUT} is a symbolic link: remove it, the review is written there")
         found = review(root, arguments.base, arguments.head)
-        text = templates.get_template("review.md.jinja").render(review=found)
-        page = templates.get_template("review.html.jinja").render(review=found, most=MOST)
-        for path, content in (("review.md", text), ("review.html", page)):
-            with atomic_output(root / OUTPUT / path) as file:
-                file.write_text(content, encoding="utf-8")
+        page = load_templates().get_template("review.html.jinja")
+        html = page.render(review=found, max_sentences=MAX_SENTENCES)
+        contents = {
+            "review.md": load_markdown(markdown).render(review=found, is_short=False),
+            "review.html": html,
+        }
+        for name, content in contents.items():
+            with atomic_output(root / OUTPUT / name) as file:
+                # A YAML or JSON text can hold what UTF-8 cannot: half a pair of surrogates.
+                file.write_text(content, encoding="utf-8", errors="backslashreplace")
     except InputError as error:
-        sys.exit(f"review: {error}")
-    print(align(text.split("<details>")[0].rstrip()), flush=True)
+        sys.exit(f"review: {terminal(error)}")
+    text = load_markdown(terminal).render(review=found, is_short=True)
+    print(align(text.rstrip()), flush=True)
     print(f"\nWritten to {OUTPUT}/review.md and {OUTPUT}/review.html.", file=sys.stderr)
     if arguments.check and (found.lock.stale or not found.compared):
         sys.exit(1)

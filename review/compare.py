@@ -75,16 +75,16 @@ class Comparison:
 
 def format_difference(difference: Difference) -> str:
     """The difference in points of F1, its interval and p."""
-    low, high = points(difference.low), points(difference.high)
-    return f"ΔF1 {points(difference.delta)}, 95 % {low} … {high}, {p_of(difference.p)}"
+    low, high = format_points(difference.low), format_points(difference.high)
+    return f"ΔF1 {format_points(difference.delta)}, 95 % {low} … {high}, {format_p(difference.p)}"
 
 
-def points(value: float) -> str:
+def format_points(value: float) -> str:
     """A difference of fractions in hundredths, with its sign."""
     return f"{100 * value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def p_of(p: float) -> str:
+def format_p(p: float) -> str:
     """A p value, as papers print it."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
@@ -104,24 +104,25 @@ def compare_split(
             side and several are on the other.
     """
     sides = [
-        [some[some["split"] == split].reset_index(drop=True) for some in side]
+        [table[table["split"] == split].reset_index(drop=True) for table in side]
         for side in (base, head)
     ]
     first = sides[0][0]
     gold = [f"type.{type_}.gold" for type_ in types_in(first)]
     incomparable = set()
-    for some in (*sides[0], *sides[1]):
-        if types_in(some) != types_in(first) or not some[PLACE + gold].equals(first[PLACE + gold]):
+    for table in (*sides[0], *sides[1]):
+        same_types = types_in(table) == types_in(first)
+        if not same_types or not table[PLACE + gold].equals(first[PLACE + gold]):
             raise ValueError("the two are not of the same sentences and gold entities")
         for name in SLICES:
             column = _column(name)
-            tables = (some, first)
-            if any(column not in t for t in tables) or not some[column].equals(first[column]):
+            both = column in table and column in first
+            if not both or not table[column].equals(first[column]):
                 incomparable.add(name)
     groups = [
         [
-            _groups(some.drop(columns=list(map(_column, incomparable)), errors="ignore"))
-            for some in side
+            _groups(table.drop(columns=list(map(_column, incomparable)), errors="ignore"))
+            for table in side
         ]
         for side in sides
     ]
@@ -134,7 +135,7 @@ def compare_split(
     rows = [Row(*row) for row in zip(map(_label, names[1:]), others, ps, supports[1:], strict=True)]
     sentences = first[PLACE].assign(
         **{
-            name: np.mean([_errors(some) for some in side], axis=0)
+            name: np.mean([_errors(table) for table in side], axis=0)
             for name, side in zip(("base", "head"), sides, strict=True)
         }
     )
@@ -165,8 +166,8 @@ def _groups(table: pd.DataFrame) -> dict[Group, np.ndarray]:
 def _label(group: Group) -> str:
     if group.level != "slice":
         return group.name
-    some = SLICES[group.name]
-    return f"{some.label}{' (recall)' if some.measure == 'recall' else ''}"
+    slice_ = SLICES[group.name]
+    return f"{slice_.label}{' (recall)' if slice_.measure == 'recall' else ''}"
 
 
 def _errors(table: pd.DataFrame) -> np.ndarray:

@@ -13,10 +13,22 @@ another commit.
 
 import json
 import sys
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from review.revision import WORKING_TREE, Revision, cache_of, clone_at, dvc, find_root, hashes
+from review.dvc_files import Stage, hashes
+from review.escape import terminal
+from review.revision import (
+    WORKING_TREE,
+    Revision,
+    cache_of,
+    dvc,
+    empty_tree,
+    end_on_signals,
+    find_root,
+    is_in,
+)
 from tagger.files import InputError
 
 
@@ -33,30 +45,56 @@ def read_lock(revision: Revision) -> Lock:
     Raises:
         InputError: one of DVC's files is missing or broken, or has a merge conflict.
     """
-    root, commit = revision.root, revision.commit
-    if commit is None:
-        return _check(revision)
-    with clone_at(root, commit, str(cache_of(root))) as clone:
-        return _check(Revision(clone, str(revision), None))
+    if revision.commit is None:
+        return _check(revision, revision.root)
+    stages = revision.stages()
+    needed = {"params.yaml", "dvc.lock", ".dvcignore"}
+    for stage in stages.values():
+        needed |= {*stage.deps, *stage.params, *stage.outs}
+    with empty_tree(str(cache_of(revision.root))) as tree:
+        revision.write_files(tree, lambda file: is_in(file, needed))
+        # DVC sees the stages as they were checked. In JSON, which is YAML.
+        text = json.dumps({"stages": {name: _for_dvc(stage) for name, stage in stages.items()}})
+        (tree / "dvc.yaml").write_text(text, encoding="utf-8")
+        return _check(revision, tree)
 
 
-def _check(tree: Revision) -> Lock:
-    """Check the dvc.lock of files on disk."""
+def _for_dvc(stage: Stage) -> dict[str, Any]:
+    """A stage as dvc.yaml has it, with no more than `dvc status` needs."""
+    return {
+        "cmd": stage.command,
+        "deps": stage.deps,
+        "params": [{file: keys} for file, keys in stage.params.items()],
+        "outs": [{path: {"cache": is_cached}} for path, is_cached in stage.outs.items()],
+    }
+
+
+def _check(revision: Revision, folder: Path) -> Lock:
+    """Check the dvc.lock of a revision whose files are in a folder."""
     for file in ("dvc.yaml", "params.yaml"):
-        if tree.read(file) is None:
-            raise InputError(f"{tree} has no {file}")
-    stages, locked = tree.stages(), tree.locked_stages()
-    status = json.loads(dvc(tree.root, "status", "--json"))
-    is_cached = {out: cached for stage in stages.values() for out, cached in _outs(stage).items()}
-    maker = {out: name for name, stage in stages.items() for out in _outs(stage)}
+        if revision.read(file) is None:
+            raise InputError(f"{revision} has no {file}")
+    stages, locked = revision.stages(), revision.locked_stages()
+    for stage in stages.values():
+        for file in stage.params:  # before DVC reads it
+            revision.yaml(file)
+    # Of dvc.yaml alone: files that `dvc import-url` made name hosts, which DVC would ask.
+    status = json.loads(dvc(folder, "status", "--json", "dvc.yaml"))
+    is_cached = {out: cached for stage in stages.values() for out, cached in stage.outs.items()}
+    maker = {out: name for name, stage in stages.items() for out in stage.outs}
     made_by = {  # of each stage's dependencies, those that are outputs of other stages
-        name: {dep: maker[dep] for dep in stage.get("deps", []) if dep in maker}
+        name: {dep: maker[dep] for dep in stage.deps if dep in maker}
         for name, stage in stages.items()
     }
     stale: dict[str, list[str]] = {}
     missing: list[str] = []
-    order = TopologicalSorter({name: makers.values() for name, makers in made_by.items()})
-    for name in order.static_order():
+    graph = TopologicalSorter({name: makers.values() for name, makers in made_by.items()})
+    try:
+        order = list(graph.static_order())
+    except CycleError as error:
+        cycle = ", ".join(error.args[1])
+        raise InputError(f"dvc.yaml of {revision}: these wait for each other: {cycle}") from error
+    for name in order:
         own = locked.get(name, {})
         recorded = hashes(own, "deps") | hashes(own, "outs")
         reasons = []
@@ -70,7 +108,7 @@ def _check(tree: Revision) -> Lock:
             if change == "not in cache":
                 missing.append(path)
             elif isinstance(change, dict):
-                old, new = own.get("params", {}).get(path, {}), tree.yaml(path)
+                old, new = own.get("params", {}).get(path, {}), revision.yaml(path)
                 for key in change:
                     was, now = old.get(key, "not"), new.get(key, "not")
                     reasons.append(f"parameter {key}: {was} in dvc.lock, {now} in {path}")
@@ -93,27 +131,22 @@ def _check(tree: Revision) -> Lock:
     return Lock(stale, missing)
 
 
-def _outs(stage: dict[str, Any]) -> dict[str, bool]:
-    """The outputs of a stage in dvc.yaml, and whether DVC's cache keeps them, or git."""
-    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
-    with_options = [entry if isinstance(entry, dict) else {entry: {}} for entry in entries]
-    return {out: own.get("cache") != "false" for one in with_options for out, own in one.items()}
-
-
 def main() -> None:
     """Print which stages are stale and why, and which outputs the cache lacks.
 
     Raises:
         SystemExit: dvc.lock is not current, or cannot be checked.
     """
+    end_on_signals()
     try:
         lock = read_lock(Revision(find_root(), WORKING_TREE, None))
     except InputError as error:
-        sys.exit(f"lock: {error}")
+        sys.exit(f"lock: {terminal(error)}")
     for stage, reasons in lock.stale.items():
-        print(f"{stage}: {'; '.join(reasons)}")
+        print(terminal(f"{stage}: {'; '.join(reasons)}"))
     if lock.missing:
-        print(f"Not in the local cache, which is no fault: {', '.join(lock.missing)}.")
+        missing = terminal(", ".join(lock.missing))
+        print(f"Not in the local cache, which is no fault: {missing}.")
     if lock.stale:
         sys.stdout.flush()  # before what sys.exit prints
         sys.exit("dvc.lock is not current: run dvc repro, and commit what it changes.")

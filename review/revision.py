@@ -3,25 +3,39 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
-from string import Template
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from evaluation.slices import COUNTS
+from evaluation.significance import f1
+from evaluation.slices import COUNTS, SLICES, by_document
+from review.dvc_files import (
+    SPECIAL_FOLDERS,
+    Stage,
+    check_locked_stage,
+    check_parameters,
+    hashes,
+    parse,
+    read_stage,
+)
+from tagger.corpus.conll import read_conll
 from tagger.files import InputError
 
 WORKING_TREE = "the working tree"
 METRICS, SENTENCES = "metrics/metrics.json", "metrics/sentences.csv"
+# Far more than an honest evaluation gives.
+MAX_NUMBER = 10**9  # in metrics.json
+MAX_COUNT = 10**6  # in sentences.csv
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -31,7 +45,17 @@ def git(root: Path, *arguments: str) -> str:
         subprocess.CalledProcessError: it failed.
     """
     command = ["git", *arguments]
-    result = subprocess.run(command, cwd=root, check=True, capture_output=True, encoding="utf-8")
+    result = subprocess.run(
+        command, cwd=root, check=True, capture_output=True,
+        encoding="utf-8", errors="backslashreplace",
+    )  # fmt: skip
+    return result.stdout
+
+
+def _read_objects(root: Path, *arguments: str, given: bytes = b"") -> bytes:
+    """Run a git command that reads the bytes `given`, and return the bytes that it prints."""
+    command = ["git", *arguments]
+    result = subprocess.run(command, cwd=root, check=True, input=given, capture_output=True)
     return result.stdout
 
 
@@ -44,7 +68,8 @@ def dvc(root: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
     result = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8")
     if result.returncode:
-        raise InputError(f"`dvc {' '.join(arguments)}` failed: {result.stderr.strip()}")
+        reason = " ".join(result.stderr.split())[:1000]
+        raise InputError(f"`dvc {' '.join(arguments)}` failed: {reason}")
     return result.stdout
 
 
@@ -74,53 +99,32 @@ def find_root() -> Path:
 
 
 @contextmanager
-def clone_at(root: Path, commit: str, cache: str) -> Iterator[Path]:
-    """A temporary clone of a repository at a commit, with a folder as the cache of its DVC.
-
-    The commit is fetched by its hash: `git clone` copies only what branches and tags lead to,
-    which leaves out experiments and, from a shallow clone, many commits.
-    """
+def empty_tree(cache: str) -> Iterator[Path]:
+    """A temporary folder in which DVC works, without git and with this folder as its cache."""
     with TemporaryDirectory(prefix="review-") as folder:
-        clone = Path(folder) / "clone"
-        clone.mkdir()
-        git(clone, "init", "-q")
-        git(clone, "fetch", "-q", "--depth", "1", str(root.resolve()), commit)
-        git(clone, "-c", "advice.detachedHead=false", "checkout", "-q", "--detach", "FETCH_HEAD")
-        (clone / ".dvc").mkdir(exist_ok=True)
-        # Without a setting, DVC keeps its notes on the clone in a folder that outlives it.
-        (clone / ".dvc/config.local").write_text(
-            f"[core]\n    site_cache_dir = {folder}/site\n[cache]\n    dir = {cache}\n",
+        tree = Path(folder) / "tree"
+        (tree / ".dvc").mkdir(parents=True)
+        # Without a setting, DVC keeps its notes on the folder in another one that outlives it.
+        (tree / ".dvc/config").write_text(
+            "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+            f"    site_cache_dir = {folder}/site\n[cache]\n    dir = {cache}\n",
             encoding="utf-8",
         )
-        yield clone
+        yield tree
 
 
-def parse(text: str, name: str) -> dict[str, Any]:
-    """Read a YAML mapping, with each value as the text that stands in the file.
+def end_on_signals() -> None:
+    """End as by an error on SIGTERM and SIGHUP, so that what runs is ended and folders removed."""
+    ends = [signal.SIGTERM, signal.SIGHUP]
 
-    YAML itself would read `1e-05` as a string, and `0.00001` as a number.
+    def end(number: int, _: object) -> None:
+        for other in ends:  # a second one must not interrupt the removal
+            signal.signal(other, signal.SIG_IGN)
+        sys.exit(128 + number)
 
-    Raises:
-        InputError: the text is no YAML mapping, or has a merge conflict.
-    """
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
-            raise InputError(
-                f"{name} has a merge conflict in line {number}: {line}. Resolve it; for dvc.lock "
-                "take one side as a whole (git checkout --ours dvc.lock), and run dvc repro"
-            )
-    try:
-        found = yaml.load(text, yaml.BaseLoader) or {}  # noqa: S506
-    except yaml.YAMLError as error:
-        raise InputError(f"{name} is not YAML: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("stages", {}), dict):
-        raise InputError(f"{name} must hold `key: value` lines, and stages by name")
-    return found
-
-
-def hashes(locked: dict[str, Any], kind: str) -> dict[str, str]:
-    """The hashes of a stage's `deps` or `outs` (`kind`) in dvc.lock, by path."""
-    return {entry["path"]: entry.get("md5", "") for entry in locked.get(kind, [])}
+    for number in ends:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, end)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ class Revision:
         """
         if not name:
             raise InputError("'' names no revision")
+        if name.startswith("-"):  # an option of git
+            raise InputError(f"{name!r} names no revision")
         experiments = git(root, "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{name}")
         if len(experiments.split()) > 1:
             raise InputError(
@@ -165,43 +171,116 @@ class Revision:
         """The text of a file, None where the revision does not have it.
 
         Raises:
-            InputError: it is not text in UTF-8.
+            InputError: it is not text in UTF-8, or behind a symbolic link.
         """
+        data = self.read_bytes(path)
         try:
-            if self.commit is None:
-                return (self.root / path).read_text(encoding="utf-8")
-            return git(self.root, "show", f"{self.commit}:{path}")
-        except (FileNotFoundError, subprocess.CalledProcessError):
-            return None
+            return None if data is None else data.decode()
         except UnicodeDecodeError as error:
             raise InputError(f"{path} of {self} is not UTF-8: {error}") from error
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """What a file holds, None where the revision does not have it.
+
+        Raises:
+            InputError: it is behind a symbolic link, which may lead to any file of this machine.
+        """
+        if self.commit is not None:
+            try:
+                return _read_objects(self.root, "cat-file", "blob", f"{self.commit}:{path}")
+            except subprocess.CalledProcessError:
+                return None
+        file = self.root / path
+        if file.resolve() != self.root.resolve() / path:
+            raise InputError(f"{path} of {self} is a symbolic link: put the file itself there")
+        return file.read_bytes() if file.is_file() else None
+
+    def write_files(self, folder: Path, is_wanted: Callable[[str], bool]) -> None:
+        """Write files of a commit into a folder, each with the bytes that git has.
+
+        `git checkout` would follow what the commit says: make its links, fetch its submodules, and
+        run hooks and filters. What says how DVC and git behave is not written.
+
+        Raises:
+            InputError: a path leads out of the folder or is in the commit twice, or is no file.
+        """
+        listed = _read_objects(self.root, "ls-tree", "-r", "-z", "--full-tree", str(self.commit))
+        entries = []
+        for line in listed.split(b"\0")[:-1]:
+            kind, _, raw = line.partition(b"\t")
+            name = os.fsdecode(raw)
+            parts = [part.lower() for part in name.split("/")]
+            if not is_wanted(name) or SPECIAL_FOLDERS.intersection(parts):
+                continue
+            mode, _, hash_ = kind.split()
+            if not mode.startswith(b"100"):
+                what = "a symbolic link" if mode == b"120000" else "a submodule"
+                raise InputError(f"{name} of {self} is {what}: put the files themselves there")
+            if {"", ".", ".."}.intersection(parts):
+                raise InputError(f"{name!r} of {self} is no path of a file")
+            entries.append((folder / name, mode, hash_))
+        data = io.BytesIO(
+            _read_objects(
+                self.root, "cat-file", "--batch",
+                given=b"".join(hash_ + b"\n" for _, _, hash_ in entries),
+            )
+        )  # fmt: skip
+        for path, mode, _ in entries:
+            size = int(data.readline().split()[2])
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    file.write(data.read(size))
+            except OSError as error:
+                raise InputError(f"{path.name} of {self} cannot be written: {error}") from error
+            path.chmod(0o755 if mode == b"100755" else 0o644)
+            data.readline()
 
     def yaml(self, path: str) -> dict[str, Any]:
         """Read a YAML mapping, empty where there is no such file; each value is text.
 
         Raises:
-            InputError: the file is no YAML mapping, or has a merge conflict.
+            InputError: the file is no YAML mapping, or has a merge conflict (see `parse`).
         """
         return parse(self.read(path) or "", f"{path} of {self}")
 
-    def stages(self) -> dict[str, Any]:
-        """The stages of dvc.yaml by name, with `${key}` replaced by the value in params.yaml.
+    def parameters(self) -> dict[str, str]:
+        """The values of params.yaml by key, each the text that stands in the file.
 
         Raises:
-            InputError: a file is no YAML mapping, or has a merge conflict.
+            InputError: the file is no YAML mapping, or a value is a list, a mapping or very long.
         """
-        text = Template(self.read("dvc.yaml") or "").safe_substitute(self.yaml("params.yaml"))
-        stages: dict[str, Any] = parse(text, f"dvc.yaml of {self}").get("stages", {})
-        return stages
+        return check_parameters(self.yaml("params.yaml"), f"params.yaml of {self}")
+
+    def stages(self) -> dict[str, Stage]:
+        """The stages of dvc.yaml by name, with `${key}` in paths replaced by the parameter's value.
+
+        Raises:
+            InputError: a file is no YAML mapping, has a merge conflict, or other stages than a
+                review understands.
+        """
+        where = f"dvc.yaml of {self}"
+        found = self.yaml("dvc.yaml")
+        if "vars" in found:
+            raise InputError(f"{where}: vars: a review reads parameters from params.yaml alone")
+        values = self.parameters()
+        return {
+            name: read_stage(entry, f"{where}: {name}", values)
+            for name, entry in (found.get("stages") or {}).items()
+        }
 
     def locked_stages(self) -> dict[str, Any]:
         """The stages of dvc.lock by name, empty where there is no dvc.lock.
 
         Raises:
-            InputError: the file is no YAML mapping, or has a merge conflict.
+            InputError: the file is no YAML mapping, has a merge conflict, or is not as DVC writes
+                it.
         """
-        stages: dict[str, Any] = self.yaml("dvc.lock").get("stages", {})
-        return stages
+        where = f"dvc.lock of {self}"
+        return {
+            name: check_locked_stage(entry, f"{where}: {name}")
+            for name, entry in (self.yaml("dvc.lock").get("stages") or {}).items()
+        }
 
     def metrics(self) -> dict[str, float]:
         """The numbers in metrics.json by their path, such as `test.types.PER.f1`.
@@ -209,59 +288,99 @@ class Revision:
         Raises:
             InputError: the file is not JSON, or has values that are not numbers.
         """
+        where = f"{METRICS} of {self}"
         try:
             found = flatten({"": json.loads(self.read(METRICS) or "{}")})
-        except json.JSONDecodeError as error:
-            raise InputError(f"{METRICS} of {self} is not JSON: {error}") from error
+        except RecursionError as error:
+            raise InputError(f"{where} is nested too deep") from error
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} is not JSON: {error}") from error
         for path, value in found.items():
-            if not isinstance(value, int | float):
-                raise InputError(f"{METRICS} of {self}: {path}: {value!r} is no number")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not abs(value) <= MAX_NUMBER:
+                raise InputError(f"{where}: {path}: {value!r:.80} is no number of sane size")
         return found
 
     def sentences(self) -> pd.DataFrame | None:
         """The table of metrics/sentences.csv, None for a commit without it.
 
         Raises:
-            InputError: the table is malformed.
+            InputError: the table is malformed, or not that of the scores in metrics.json.
         """
         text = self.read(SENTENCES)
         if text is None:
             return None
+        where = f"{SENTENCES} of {self}"
         try:
-            table = pd.read_csv(io.StringIO(text))
+            table = pd.read_csv(io.StringIO(text), dtype={"split": str}, keep_default_na=False)
         except ValueError as error:  # empty, or a line is too long
-            raise InputError(f"{SENTENCES} of {self} is malformed: {error}") from error
+            raise InputError(f"{where} is malformed: {error}") from error
         groups = {column.rpartition(".")[0] for column in table.columns if "." in column}
         wanted = [f"{group}.{what}" for group in sorted(groups) for what in COUNTS]
         for column in ("split", "document", "sentence", *wanted):
             if column not in table.columns:
-                raise InputError(f"{SENTENCES} of {self} has no column {column!r}")
+                raise InputError(f"{where} has no column {column!r}")
         for column in table.columns.drop("split"):
             if table[column].dtype != "int64":
-                raise InputError(f"{SENTENCES} of {self}: {column}: not all are whole numbers")
+                raise InputError(f"{where}: {column}: not all are whole numbers")
+            if not table[column].between(0, MAX_COUNT).all():
+                raise InputError(f"{where}: {column}: not all are from 0 to {MAX_COUNT}")
+        for group in sorted(groups):
+            correct, *others = (table[f"{group}.{what}"] for what in COUNTS)
+            if any((correct > other).any() for other in others):
+                raise InputError(f"{where}: {group}: more are correct than are predicted or gold")
+        self._check_scores(table)
         return table
+
+    def _check_scores(self, table: pd.DataFrame) -> None:
+        """Check that the counts of sentences.csv give the scores that metrics.json has."""
+        metrics = self.metrics()
+        for split in table["split"].unique():
+            groups = by_document(table[table["split"] == split])
+            for (level, name), counts in groups.items():
+                prefix = split if level == "all" else f"{split}.{level}s.{name}"
+                is_recall = level == "slice" and SLICES[name].measure == "recall"
+                total = counts.sum(axis=0)
+                scores = {
+                    "recall" if is_recall else "f1": float(f1(total)),
+                    "support": int(total[2]),
+                }
+                for path, value in ((f"{prefix}.{key}", value) for key, value in scores.items()):
+                    written = metrics.get(path, float("nan"))
+                    if not abs(written - value) <= 0.0001:  # scores have four digits
+                        raise InputError(
+                            f"{path} is {value:.4g} by {SENTENCES} of {self}, and {written:.4g} in "
+                            f"{METRICS}: the two are not of one evaluation"
+                        )
 
     def predictions(self, split: str) -> list[list[list[str]]] | None:
         """For each sentence its tokens, gold tags and predicted tags.
 
         They are read from DVC's cache under the hash in dvc.lock, since `dvc.api.read` would
         download them from a remote. None if this machine's cache does not have them.
+
+        Raises:
+            InputError: what the cache has is no such file.
         """
         evaluate = self.locked_stages().get("evaluate", {})
-        objects = cache_of(self.root) / "files/md5"
         folder = hashes(evaluate, "outs").get("data/predictions", "")
+        objects = cache_of(self.root) / "files/md5"
         try:
             listed = json.loads((objects / folder[:2] / folder[2:]).read_text(encoding="utf-8"))
-            (file,) = (item["md5"] for item in listed if item["relpath"] == f"{split}.conll")
-            text = (objects / file[:2] / file[2:]).read_text(encoding="utf-8")
+            files = {item["relpath"]: item["md5"] for item in listed}
+            file = files.get(f"{split}.conll", "")
+            data = (objects / file[:2] / file[2:]).read_bytes()
         except OSError:
             return None
-        blocks = text.split("\n\n")[:-1]
-        blocks = [block for block in blocks if not block.startswith("-DOCSTART- ")]
-        return [
-            [list(c) for c in zip(*(line.split(" ") for line in block.split("\n")), strict=True)]
-            for block in blocks
-        ]
+        where = f"{split}.conll of {self}"
+        return [list(s.columns) for s in read_conll(where, data, tag_columns=2)]
+
+
+def is_in(file: str, paths: Iterable[str]) -> bool:
+    """Whether a file is one of the paths, or in a folder that is."""
+    return any(file == path or file.startswith(f"{path}/") for path in paths)
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
@@ -275,7 +394,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 def changed_parameters(base: Revision, head: Revision) -> dict[str, tuple[str | None, str | None]]:
     """The parameters whose values differ: the text in the base and in the head, None if absent."""
-    old, new = base.yaml("params.yaml"), head.yaml("params.yaml")
+    old, new = base.parameters(), head.parameters()
     keys = dict.fromkeys([*old, *new])
     pairs = {key: (old.get(key), new.get(key)) for key in keys}
     return {key: pair for key, pair in pairs.items() if _value(pair[0]) != _value(pair[1])}
@@ -284,9 +403,10 @@ def changed_parameters(base: Revision, head: Revision) -> dict[str, tuple[str | 
 def _value(text: str | None) -> object:
     """A parameter's number, if it is one: `1e-05` and `0.00001` are the same."""
     try:
-        return float(text or "")
-    except ValueError:
+        value = Decimal(text or "")
+    except InvalidOperation:
         return text
+    return value if value.is_finite() else text
 
 
 def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
@@ -296,22 +416,18 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
         InputError: dvc.yaml is not YAML, or has no stages.
     """
     assert base.commit
-    files = git(base.root, "diff", "--name-only", base.commit, *filter(None, [head.commit]))
+    files = git(base.root, "diff", "-z", "--name-only", base.commit, *filter(None, [head.commit]))
     if head.commit is None:
-        files += git(base.root, "ls-files", "--others", "--exclude-standard")
+        files += git(base.root, "ls-files", "-z", "--others", "--exclude-standard")
     old_stages, new_stages = base.stages(), head.stages()
     changed = {}
     for name in dict.fromkeys([*new_stages, *old_stages]):
-        old, new = old_stages.get(name, {}), new_stages.get(name, {})
-        deps = [*old.get("deps", []), *new.get("deps", [])]
-        found = [
-            file
-            for file in files.splitlines()
-            if any(file == dep or file.startswith(f"{dep}/") for dep in deps)
-        ]
+        old, new = old_stages.get(name), new_stages.get(name)
+        deps = [dep for stage in (old, new) if stage for dep in stage.deps]
+        found = [file for file in files.split("\0")[:-1] if is_in(file, deps)]
         if not old or not new:
             found.insert(0, "the stage itself")
-        elif old.get("cmd") != new.get("cmd"):
+        elif old.command != new.command:
             found.insert(0, "its command")
         if found:
             changed[name] = found

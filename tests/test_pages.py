@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from evaluation.report import page_environment
 from evaluation.significance import Difference
-from review.__main__ import MOST, Review, differing_sentences, load_templates
+from review.__main__ import MAX_SENTENCES, Review, differing_sentences, load_templates
 from review.compare import Comparison, Row
 from review.lock import Lock
 from tests.browser import CONTRASTS, Open
@@ -97,7 +97,11 @@ def review_page(review: Review | None = None) -> str:
     if review is None:
         columns = [[text.split(" ") for text in texts] for texts in SENTENCES]
         review = review_of([((t, gold, base), (t, gold, head)) for t, gold, base, head in columns])  # type: ignore[misc]
-    return load_templates().get_template("review.html.jinja").render(review=review, most=MOST)
+    return (
+        load_templates()
+        .get_template("review.html.jinja")
+        .render(review=review, max_sentences=MAX_SENTENCES)
+    )
 
 
 def hostile_columns() -> list[tuple[Columns, Columns]]:
