@@ -6,6 +6,7 @@ needs, no path out of the repository, no address of a host, and nothing that tak
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -13,16 +14,16 @@ import yaml
 
 from tagger.files import InputError
 
-# Part of a path in the cache: of a file or a folder; none, where DVC has no hash.
-MD5 = r"(?:[0-9a-f]{32}(?:\.dir)?)?"
 SPECIAL_FOLDERS = {".dvc", ".git"}  # whose files say what DVC and git do
 
 # Far more than a file of an honest commit has: what has more would take minutes or gigabytes.
-MAX_CHARACTERS = 500_000  # of a YAML file
+MAX_CHARACTERS = 100_000  # of a YAML file
 MAX_DEPTH = 20  # of nested YAML and JSON
 MAX_VALUE = 500  # characters of a parameter
+MAX_ENTRIES = 500  # parameters; stages with their paths
 
 
+@cache
 def parse(text: str, name: str) -> dict[str, Any]:
     """Read a YAML mapping, with each value as the text that stands in the file.
 
@@ -77,7 +78,36 @@ class Stage(NamedTuple):
     outs: dict[str, bool]  # the paths, and whether DVC's cache keeps each, or git
 
 
-def read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
+def read_stages(
+    found: Mapping[str, Any], where: str, values: Mapping[str, str]
+) -> dict[str, Stage]:
+    """Check what dvc.yaml holds, and give its stages by name.
+
+    Args:
+        found: what `parse` returned
+        where: how messages name the file
+        values: the parameters, which stand for `${key}` in a path
+
+    Raises:
+        InputError: it has more than a review understands, or stages that make the same file.
+    """
+    if "vars" in found:
+        raise InputError(f"{where}: vars: a review reads parameters from params.yaml alone")
+    stages = {
+        name: _read_stage(entry, f"{where}: {name}", values)
+        for name, entry in (found.get("stages") or {}).items()
+    }
+    outs = [out for stage in stages.values() for out in stage.outs]
+    paths = [path for stage in stages.values() for path in (*stage.deps, *stage.params)]
+    if len(stages) + len(outs) + len(paths) > MAX_ENTRIES:
+        raise InputError(f"{where} has more than {MAX_ENTRIES} stages and paths")
+    for out in outs:
+        if outs.count(out) > 1 or any(other.startswith(f"{out}/") for other in outs):
+            raise InputError(f"{where}: more than one output is {out}, or in it")
+    return stages
+
+
+def _read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
     """Check a stage of dvc.yaml, and replace `${key}` in its paths by the parameter's value.
 
     Raises:
@@ -106,7 +136,7 @@ def read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
         is_ours = "://" not in filled and "${" not in filled and filled.isprintable()
         if not (is_ours and parts) or {"/", "..", *SPECIAL_FOLDERS} & {p.lower() for p in parts}:
             raise InputError(f"{where}: {filled!r} is not the path of a file in the repository")
-        return filled.rstrip("/")
+        return str(PurePosixPath(filled))
 
     command = entry.get("cmd", "")
     if not isinstance(command, str) and not (
@@ -128,9 +158,15 @@ def read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
 
 
 def check_parameters(values: Any, where: str) -> dict[str, str]:
-    """Check that parameters are single values of a sane length."""
+    """Check that parameters are single values of a sane length.
+
+    Raises:
+        InputError: they are not.
+    """
     if not isinstance(values, dict):
         raise InputError(f"{where} must hold `key: value` lines")
+    if len(values) > MAX_ENTRIES:
+        raise InputError(f"{where} has more than {MAX_ENTRIES} parameters")
     for key, value in values.items():
         if not isinstance(value, str):
             what = "a list" if isinstance(value, list) else "a mapping"
@@ -156,7 +192,19 @@ def check_locked_stage(entry: Any, where: str) -> dict[str, Any]:
         for item in listed if isinstance(listed, list) else [listed]:
             if not isinstance(item, dict) or not isinstance(item.get("path"), str):
                 raise InputError(f"{where}: {kind}: {item!r:.80} has no path: {remedy}")
-            md5 = item.get("md5", "")
-            if not isinstance(md5, str) or not re.fullmatch(MD5, md5):
-                raise InputError(f"{where}: {kind}: {md5!r:.80} is no MD5 hash: {remedy}")
+            try:
+                check_hash(item.get("md5", ""))
+            except InputError as error:
+                raise InputError(f"{where}: {kind}: {error}: {remedy}") from error
     return entry
+
+
+def check_hash(text: Any) -> str:
+    """Check what becomes a part of a path in DVC's cache: the hash of a file or of a folder.
+
+    Raises:
+        InputError: it is neither, nor empty, as where DVC has no hash.
+    """
+    if not isinstance(text, str) or not re.fullmatch(r"([0-9a-f]{32}(\.dir)?)?", text):
+        raise InputError(f"{text!r:.80} is no MD5 hash")
+    return text

@@ -22,11 +22,12 @@ from evaluation.slices import COUNTS, SLICES, by_document
 from review.dvc_files import (
     SPECIAL_FOLDERS,
     Stage,
+    check_hash,
     check_locked_stage,
     check_parameters,
     hashes,
     parse,
-    read_stage,
+    read_stages,
 )
 from tagger.corpus.conll import read_conll
 from tagger.files import InputError
@@ -232,7 +233,9 @@ class Revision:
                 with path.open("xb") as file:
                     file.write(data.read(size))
             except OSError as error:
-                raise InputError(f"{path.name} of {self} cannot be written: {error}") from error
+                raise InputError(
+                    f"{path.relative_to(folder)} of {self} cannot be written: {error}"
+                ) from error
             path.chmod(0o755 if mode == b"100755" else 0o644)
             data.readline()
 
@@ -259,15 +262,7 @@ class Revision:
             InputError: a file is no YAML mapping, has a merge conflict, or other stages than a
                 review understands.
         """
-        where = f"dvc.yaml of {self}"
-        found = self.yaml("dvc.yaml")
-        if "vars" in found:
-            raise InputError(f"{where}: vars: a review reads parameters from params.yaml alone")
-        values = self.parameters()
-        return {
-            name: read_stage(entry, f"{where}: {name}", values)
-            for name, entry in (found.get("stages") or {}).items()
-        }
+        return read_stages(self.yaml("dvc.yaml"), f"dvc.yaml of {self}", self.parameters())
 
     def locked_stages(self) -> dict[str, Any]:
         """The stages of dvc.lock by name, empty where there is no dvc.lock.
@@ -368,12 +363,17 @@ class Revision:
         folder = hashes(evaluate, "outs").get("data/predictions", "")
         objects = cache_of(self.root) / "files/md5"
         try:
-            listed = json.loads((objects / folder[:2] / folder[2:]).read_text(encoding="utf-8"))
-            files = {item["relpath"]: item["md5"] for item in listed}
+            listed = json.loads((objects / folder[:2] / folder[2:]).read_bytes())
+            files = {item["relpath"]: check_hash(item["md5"]) for item in listed}
             file = files.get(f"{split}.conll", "")
             data = (objects / file[:2] / file[2:]).read_bytes()
         except OSError:
             return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"dvc.lock of {self}: {folder} in DVC's cache is no list of files, as that of "
+                f"data/predictions is: {error}"
+            ) from error
         where = f"{split}.conll of {self}"
         return [list(s.columns) for s in read_conll(where, data, tag_columns=2)]
 

@@ -125,7 +125,7 @@ def test_nothing_of_a_commit_is_followed(
     victim, marker = tmp_path / "victim", tmp_path / "marker"
     victim.write_text("mine")
     url = f"http://127.0.0.1:{port}"
-    import_url = f"deps: [{{path: '{url}/data', checksum: a}}]\nouts: [{{path: fetched}}]\n"
+    import_url = f"deps: [{{path: '{url}/data'}}]\nouts: [{{path: fetched}}]\n"
     hook = f"#!/bin/sh\ntouch {marker}\n"
     repository.commit(
         FILES
@@ -151,6 +151,7 @@ def test_nothing_of_a_commit_is_followed(
         f'[filter "evil"]\n  smudge = "touch {marker}; cat"\n'
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     lock = read_lock(repository.find())
     assert lock == Lock({"train": ["not in dvc.lock"]}, [])
@@ -237,6 +238,21 @@ def test_a_parameter_cannot_make_a_path_lead_out(tmp_path: Path) -> None:
         Revision(tmp_path, "here", None).stages()
 
 
+@pytest.mark.parametrize(
+    "content", ["a,b\n", '[{"relpath": "test.conll", "md5": "aa/etc/passwd"}]', '[{"md5": ""}]']
+)
+def test_what_the_cache_has_under_a_hash_may_be_something_else(
+    repository: Repository, content: str
+) -> None:
+    folder = repository.path / ".dvc/cache/files/md5/00"
+    folder.mkdir(parents=True)
+    (folder / f"{30 * '0'}.dir").write_text(content)
+    out = f"{{path: data/predictions, md5: {32 * '0'}.dir}}"
+    repository.commit(FILES | {"dvc.lock": f"stages: {{evaluate: {{outs: [{out}]}}}}\n"})
+    with pytest.raises(InputError, match=r"^dvc\.lock of hostile .* in DVC's cache is no list of"):
+        repository.find().predictions("test")
+
+
 def test_a_name_that_git_quotes_is_the_same_file(repository: Repository) -> None:
     base = repository.commit(FILES | {"code/münchen \t.py": "a\n", "code/same ü.py": "a\n"})
     repository.commit(FILES | {"code/münchen \t.py": "b\n", "code/same ü.py": "a\n"})
@@ -258,7 +274,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("params.yaml", f"seed: {'9' * 5000}\n", "seed: the value has more than 500 characters"),
         ("params.yaml", f"seed: {'[' * 5000}{']' * 5000}\n", "line 1: nested more than 20 deep"),
         ("params.yaml", BOMB, r"line 2: \*a stands for another value: write that out"),
-        ("params.yaml", "a: 1\n" * 200_000, "has 1000000 characters, more than 500000"),
+        ("params.yaml", "a: 1\n" * 200_000, "has 1000000 characters, more than 100000"),
         ("params.yaml", b"seed: \xff\n", "is not UTF-8"),
         ("params.yaml", "a: \x01\n", "is not YAML: "),
         ("params.yaml", "? [a]\n: b\n", "is not YAML: "),
@@ -273,6 +289,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("dvc.yaml", "stages: {a: {foreach: [x], do: {cmd: y}}}\n", "a: foreach: a review reads"),
         ("dvc.yaml", "stages: {a: {cmd: x, wdir: ..}}\n", "a: wdir: a review reads only"),
         ("dvc.yaml", "vars: [{a: b}]\n", "vars: a review reads parameters from params.yaml"),
+        ("dvc.yaml", f"stages: {{a: {{cmd: x, deps: [{'b, ' * 500}]}}}}", "more than 500 stages"),
+        ("params.yaml", "".join(f"k{i}: v\n" for i in range(501)), "has more than 500 parameters"),
+        ("dvc.yaml", "stages: {a: {cmd: x, outs: [b, c]}, d: {cmd: x, outs: [c]}}\n",
+         "more than one output is c, or in it"),
+        ("dvc.yaml", "stages: {a: {cmd: x, outs: [b, b/c]}}\n", "more than one output is b, or"),
         ("dvc.lock", "stages: 3\n", "must hold `key: value` lines, and stages by name"),
         ("dvc.lock", "stages: {a: 3}\n", "a is not as DVC writes it: run dvc repro"),
         ("dvc.lock", "stages: {a: {deps: b}}\n", "a: deps: 'b' has no path"),
@@ -406,9 +427,9 @@ HOSTILE = [
     "</details>", "<!--", "a\nb", "a\r\n\r\n# b", "a|b", "a\\|b", "`", "`a``b```", "``|``",
     "![i](http://127.0.0.1/i.png)", "[l](javascript:x)", "<http://a.b>", "@team", "a@b.org",
     "www.a.org", "http://a.org", "# h", "- x", "+ x", "* x", "1. x", "1) x", "> x", "    x", "\tx",
-    "---", "===", "~~x~~", "**x**", "__init__", "<script>", "&lt;", "&#60;script>", "\\", "\x1b[31m",
-    "\u202e", "\u2028", "\ud800", "", " ", "[x]: http://a.org", "| a |\n|---|", "<details>", "GH-1",
-    "~~~", "```",
+    "---", "===", "~~x~~", "**x**", "__init__", "<script>", "&lt;", "&#60;script>", "\\",
+    "\x1b[31m", "\u202e", "\u2028", "\ud800", "", " ", "[x]: http://a.org", "| a |\n|---|",
+    "<details>", "GH-1", "~~~", "```",
     "\x00",
 ]  # fmt: skip
 

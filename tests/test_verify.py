@@ -26,7 +26,7 @@ from tests.conftest import Clone, commit_all
 
 
 def left(folder: Path) -> list[Path]:
-    """What stays of the clones that are made in a folder; torch has one of its own there."""
+    """What stays of the folders that stages run in; torch has one of its own there."""
     return list(folder.glob("review-*"))
 
 
@@ -182,7 +182,7 @@ def test_a_stage_that_fails_is_named(clone_with_results: Clone, tmp_path: Path) 
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_ends_all_and_leaves_nothing(
     clone_with_results: Clone, tmp_path: Path, how: signal.Signals
 ) -> None:
