@@ -9,7 +9,7 @@ import re
 # Code; what at the start of a line would begin a list; or a word.
 _PIECE = re.compile(r"`(?P<code>[^`]+)`|^(?P<list>\d+[.)]|[+])(?= |$)|[^ (),;']+")
 # Letters and digits, joined by single marks that mean nothing between them; and signs of numbers.
-_HARMLESS = re.compile(r"[+−…–]|=|%|[+−-]?[^\W_]+(?:(?:_+|[-./+=])[^\W_]+)*[.:?%]?")
+_HARMLESS = re.compile(r"[+−…–.:]|=|%|[+−-]?[^\W_]+(?:(?:_+|[-./+=])[^\W_]+)*[.:?%]?")
 _LINK = re.compile(r"(?i)www\.|gh-\d")  # of which GitHub makes links
 _ENTITIES = {"|": "&#124;", "`": "&#96;", "<": "&lt;"}
 

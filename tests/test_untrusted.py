@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+import review.__main__
+import review.lock
 import review.revision
 from evaluation.significance import Difference, f1
 from evaluation.slices import SLICES, by_document
@@ -23,7 +25,7 @@ from review.__main__ import Review, align, load_markdown
 from review.compare import Comparison, Row
 from review.escape import markdown, terminal
 from review.lock import Lock, read_lock
-from review.revision import Revision, changed_code, empty_tree
+from review.revision import METRICS, SENTENCES, Revision, changed_code, empty_tree
 from tagger.files import InputError
 from tests.test_review import table
 
@@ -79,8 +81,8 @@ def repository(
         monkeypatch.setenv(key, value)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(review.revision, "cache_of", lambda root: root / ".dvc/cache")
-    monkeypatch.setattr("review.lock.cache_of", lambda root: root / ".dvc/cache")
+    for module in (review.revision, review.lock):  # or DVC would be asked, which takes a second
+        monkeypatch.setattr(module, "cache_of", lambda root: root / ".dvc/cache")
     return Repository(tmp_path / "repository")
 
 
@@ -387,6 +389,21 @@ def test_impossible_counts_are_not_believed(
 DIFFERING = pd.DataFrame({"document": [0], "sentence": 0, "base": 0, "head": 1})
 
 
+def test_counts_that_no_scores_agree_with_get_no_verdict(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review.__main__, "read_lock", lambda _: Lock({}, []))
+    write_results(tmp_path)
+    texts = {name: (tmp_path / name).read_text() for name in (METRICS, SENTENCES)}
+    base = repository.commit(FILES | texts)
+    repository.commit(FILES | texts | {METRICS: texts[METRICS].replace('"f1": 0.', '"f1": 0.1', 1)})
+    honest = review.__main__.review(repository.path, [base], [base])
+    assert [comparison.split for comparison in honest.comparisons] == ["test"]
+    found = review.__main__.review(repository.path, [base], ["hostile"])
+    assert found.comparisons == []
+    assert any(note.startswith("No test of the differences: test.f1 is") for note in found.notes)
+
+
 def review_of(text: str) -> Review:
     """A review with a text wherever a commit can put one."""
     row = Row(text, Difference(0.9, 0.8, -0.2, -0.01, 0.01), 0.01, 9)
@@ -460,6 +477,40 @@ def test_no_text_of_a_commit_is_obeyed_by_a_terminal(text: str) -> None:
     assert all(line.isprintable() for line in lines)
     harmless = in_terminal("x").splitlines()
     assert [line.count("|") for line in lines] == [line.count("|") for line in harmless]
+
+
+@pytest.mark.slow
+def test_a_hostile_commit_is_reviewed(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = repository.commit(FILES)
+    evil = "</details>![i](http://127.0.0.1/i.png) @team\n\n# h\n\x1b[31m|"
+    stage = {"cmd": evil, "deps": ["code"], "outs": ["data/model"]}
+    repository.commit(
+        {
+            "dvc.yaml": json.dumps({"stages": {"**team**": stage}}),
+            "params.yaml": json.dumps({evil: evil}),
+            "metrics/metrics.json": json.dumps({evil: {"\ud800": 1}}),
+            "code/# h\n@team|": "",
+        }
+    )
+    monkeypatch.chdir(repository.path)
+    monkeypatch.setattr(review.__main__, "end_on_signals", lambda: None)  # in the tests' process
+    monkeypatch.setattr("sys.argv", ["review", "--base", base, "--head", "hostile"])
+    review.__main__.main()
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert r"\x1b[31m\x7c" in printed
+    found, shown = elements((repository.path / ".review/review.md").read_text(encoding="utf-8"))
+    assert "@" not in shown
+    assert not found.keys() & {"image", "link_open", "html_inline"}
+    assert found["html_block"] == 2  # <details> and </details> of the template
+    assert "ud800" in (repository.path / ".review/review.html").read_text(encoding="utf-8")
+
+    (repository.path / ".review").rename(repository.path / "elsewhere")
+    (repository.path / ".review").symlink_to("elsewhere")
+    with pytest.raises(SystemExit, match=r"^review: \.review is a symbolic link: remove it"):
+        review.__main__.main()
 
 
 def test_harmless_text_stays_as_it_is() -> None:
