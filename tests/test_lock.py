@@ -166,7 +166,7 @@ def test_without_a_lock_nothing_is_in_it(fresh: Clone) -> None:
             "^dvc.lock of the working tree has a merge conflict in line 2: <<<<<<< HEAD.",
         ),
         ("stages: {\n", "(?s)^dvc.lock of the working tree is not YAML: .*line 2"),
-        ("[]\n", "(?s)^`dvc status --json` failed: .*dvc.lock"),
+        ("[]\n", "^dvc.lock of the working tree must hold `key: value` lines"),
     ],
 )
 def test_a_broken_lock_is_an_error(fresh: Clone, text: str, message: str) -> None:

@@ -394,9 +394,10 @@ def test_counts_that_no_scores_agree_with_get_no_verdict(
 ) -> None:
     monkeypatch.setattr(review.__main__, "read_lock", lambda _: Lock({}, []))
     write_results(tmp_path)
-    texts = {name: (tmp_path / name).read_text() for name in (METRICS, SENTENCES)}
-    base = repository.commit(FILES | texts)
-    repository.commit(FILES | texts | {METRICS: texts[METRICS].replace('"f1": 0.', '"f1": 0.1', 1)})
+    scores, counts = ((tmp_path / name).read_text() for name in (METRICS, SENTENCES))
+    base = repository.commit(FILES | {METRICS: scores, SENTENCES: counts})
+    other_scores = scores.replace('"f1": 0.', '"f1": 0.1', 1)
+    repository.commit(FILES | {METRICS: other_scores, SENTENCES: counts})
     honest = review.__main__.review(repository.path, [base], [base])
     assert [comparison.split for comparison in honest.comparisons] == ["test"]
     found = review.__main__.review(repository.path, [base], ["hostile"])
