@@ -114,7 +114,7 @@ def _read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
         InputError: it has a key or a shape that a review does not understand, or a path that is
             not that of a file in the repository.
     """
-    known = {"desc", "cmd", "deps", "params", "outs", "metrics", "plots", "always_changed", "meta"}
+    known = {"desc", "cmd", "deps", "params", "outs", "metrics", "plots", "meta"}
     if not isinstance(entry, dict):
         raise InputError(f"{where} must be a mapping with cmd, deps and outs")
     if unknown := [key for key in entry if key not in known]:

@@ -84,7 +84,7 @@ def find_root() -> Path:
     """The root of the repository that the working directory is in.
 
     Git starts a hook, or a command of `git rebase --exec`, with environment variables that name
-    the repository. Git commands in our clones would obey them too, so this removes them from the
+    the repository, and git obeys them in whatever folder it runs. So this removes them from the
     environment of this process.
 
     Raises:
@@ -143,9 +143,7 @@ class Revision:
         Raises:
             InputError: nothing has this name, or several experiments have it.
         """
-        if not name:
-            raise InputError("'' names no revision")
-        if name.startswith("-"):  # an option of git
+        if not name or name.startswith("-"):  # which git would take for an option
             raise InputError(f"{name!r} names no revision")
         experiments = git(root, "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{name}")
         if len(experiments.split()) > 1:

@@ -253,6 +253,8 @@ def test_what_the_cache_has_under_a_hash_may_be_something_else(
     repository.commit(FILES | {"dvc.lock": f"stages: {{evaluate: {{outs: [{out}]}}}}\n"})
     with pytest.raises(InputError, match=r"^dvc\.lock of hostile .* in DVC's cache is no list of"):
         repository.find().predictions("test")
+    (folder / f"{30 * '0'}.dir").write_text("[]")
+    assert repository.find().predictions("test") is None
 
 
 def test_a_name_that_git_quotes_is_the_same_file(repository: Repository) -> None:

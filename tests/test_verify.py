@@ -158,6 +158,7 @@ def test_the_largest_change_is_first_and_a_missing_value_is_the_largest() -> Non
             True,
         ),
         ("different", [MetricChange("test.support", 62, 63)], 0.5, False),
+        ("different", [MetricChange("test.types.errors.f1", 0.8, 0.7)], 0.0, False),
         ("different", [], 0.0, True),
         ("not made", [], 1.0, False),
         ("not in dvc.lock", [], 1.0, False),
