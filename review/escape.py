@@ -1,7 +1,7 @@
 """Untrusted text made harmless where it is shown: in a terminal, and in a comment in Markdown.
 
 Whoever opens a pull request chooses its names and values, and these reach the comment on it and
-the terminal of its reviewer. Both templates send every expression through one of these functions.
+the terminal of its reviewer. The template sends every expression through one of these functions.
 """
 
 import re
