@@ -97,11 +97,8 @@ def review_page(review: Review | None = None) -> str:
     if review is None:
         columns = [[text.split(" ") for text in texts] for texts in SENTENCES]
         review = review_of([((t, gold, base), (t, gold, head)) for t, gold, base, head in columns])  # type: ignore[misc]
-    return (
-        load_templates()
-        .get_template("review.html.jinja")
-        .render(review=review, max_sentences=MAX_SENTENCES)
-    )
+    template = load_templates().get_template("review.html.jinja")
+    return template.render(review=review, max_sentences=MAX_SENTENCES)
 
 
 def hostile_columns() -> list[tuple[Columns, Columns]]:
