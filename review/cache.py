@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from review.revision import WORKING_TREE, Revision, cache_of, find_root, hashes
+from review.dvc_files import hashes
+from review.revision import WORKING_TREE, Revision, cache_of, find_root
 from tagger.files import InputError, reading
 
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # of a file, or of the list of the files in a folder
