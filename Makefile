@@ -111,7 +111,7 @@ lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and 
 cache-check: .venv/done  ## whether DVC's cache holds what dvc.lock says: exit code 1 if not
 	.venv/bin/python -m review.cache
 
-verify: .venv/done  ## run HEAD (REVISION=…) again in a clone: does it give the results in git?
+verify: .venv/done  ## run HEAD (REVISION=…) again elsewhere: does it give the results in git?
 	.venv/bin/python -m review.verify $${TOLERANCE+"--tolerance=$$TOLERANCE"} -- "$${REVISION-HEAD}"
 
 fingerprint: .venv/done  ## whether this machine computes the committed bits, within seconds
