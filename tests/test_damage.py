@@ -15,6 +15,8 @@ from stages.runner import run
 from stages.train import train
 from tests.conftest import INPUTS, ROOT, TINY, Data
 
+pytestmark = pytest.mark.slow
+
 RESULTS = ["metrics.json", "confusion.csv", "intervals.csv", "sentences.csv"]
 STAGES: dict[str, tuple[Callable[..., None], list[str], list[str]]] = {  # its inputs, its outputs
     "download": (download, ["corpora"], ["out"]),

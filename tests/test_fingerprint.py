@@ -56,6 +56,7 @@ def test_a_processor_on_which_the_bits_were_seen_still_gives_them(
     assert process.stdout.splitlines()[-1].startswith("No: " if differing else "Yes: ")
 
 
+@pytest.mark.slow
 def test_a_hash_depends_neither_on_the_other_operations_nor_on_the_threads(
     process: subprocess.CompletedProcess[str],
 ) -> None:

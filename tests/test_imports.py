@@ -16,6 +16,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "unwanted"),
     [

@@ -77,6 +77,7 @@ def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> Non
     assert scores["validation"]["f1"] == pytest.approx(curve["validation_f1"][best], abs=5.1e-5)
 
 
+@pytest.mark.slow
 def test_every_parameter_shapes_training(sample: Data, tmp_path: Path) -> None:
     """All but those that must not: the number of threads, and how long to go on."""
     changes: dict[str, Any] = {
