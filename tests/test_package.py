@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.conftest import ROOT
@@ -27,6 +28,7 @@ def test_the_package_holds_the_tagger_and_nothing_else(installed: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_package_works_without_what_only_the_pipeline_needs(
     installed: Path, tmp_path: Path
 ) -> None:

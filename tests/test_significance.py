@@ -174,6 +174,7 @@ def test_a_large_difference_is_mostly_found(case: Case) -> None:
     assert rate(case, pairs=100, documents=60) > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_one_run_each_takes_the_luck_of_a_seed_for_a_difference() -> None:
     # What the review warns of: this is no property to keep, but the warning must stay true.

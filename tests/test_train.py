@@ -66,6 +66,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_threads_and_another_others(
     assert one["model/weights.safetensors"] != other["model/weights.safetensors"]
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best_epoch(sample: Data, tmp_path: Path) -> None:
     model, curve = run_train(sample, tmp_path, hidden=32, epochs=40, learning_rate=0.02, patience=4)
     assert list(curve.columns) == ["epoch", "train_loss", "validation_loss", "validation_f1"]
