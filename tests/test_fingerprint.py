@@ -43,6 +43,7 @@ def hashes_in(output: str) -> dict[str, tuple[str, str]]:
     return {name: (here, committed) for name, here, committed in rows}
 
 
+@pytest.mark.slow
 def test_a_processor_on_which_the_bits_were_seen_still_gives_them(
     process: subprocess.CompletedProcess[str],
 ) -> None:
