@@ -84,17 +84,21 @@ class Clone:
     path: Path
     env: dict[str, str]
 
+    @property
+    def _options(self) -> dict[str, Any]:
+        """How a command is started: here, with all that it prints in one stream."""
+        return {
+            "cwd": self.path,
+            "env": self.env,
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
+
     def run(self, *command: str, status: int | None = 0) -> str:
         """Run a command and return what it printed; fail unless it ends with `status`."""
-        result = subprocess.run(
-            command,
-            cwd=self.path,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        result: subprocess.CompletedProcess[str] = subprocess.run(command, **self._options)
         assert status in (None, result.returncode), (
             f"{command}: {result.returncode}\n{result.stdout}"
         )
@@ -108,12 +112,7 @@ class Clone:
         """
         return subprocess.Popen(
             command,
-            cwd=self.path,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            **self._options,
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
