@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from tagger.encoding.context import Context
+from tagger.encoding.split import Batch, Split, cut_by_cells
 from tagger.encoding.vocabulary import PADDING
 from tagger.model.configuration import TaggerConfiguration
 
@@ -57,6 +59,47 @@ def character_products(weights: Weights) -> np.ndarray:
     products = np.einsum("ce,fke->kcf", characters, places, dtype=np.float64)
     products[len(products) // 2, PADDING] = -np.inf
     return products.astype(np.float32)
+
+
+def measure_ranges(
+    configuration: TaggerConfiguration, weights: Weights, vectors: np.ndarray, train: Split
+) -> Ranges:
+    """The ranges of the features of train's tokens.
+
+    They are rounded to half precision: logarithms differ in their last bits between processors, but
+    the graph should not. A feature that is always 0 has the range 1.
+
+    Args:
+        configuration: of the tagger
+        weights: those of the tagger
+        vectors: by word id, [words + 2, dimension]
+        train: the split
+    """
+    context = Context.of(train, vectors).features if configuration.document else None
+    products = character_products(weights) if configuration.character_count else None
+    largest: list[np.ndarray | float] = [0.0, 0.0]
+    for sentences in cut_by_cells(train.lengths):
+        batch = train.batch(sentences, context)
+        features = (_type_features(weights, products, vectors, batch), batch.context)
+        largest = [np.maximum(a, np.abs(b).max(0)) for a, b in zip(largest, features, strict=True)]
+    types, of_context = (np.float16(each).astype(np.float32) for each in largest)
+    return Ranges(np.where(types > 0, types, 1), np.where(of_context > 0, of_context, 1))
+
+
+def _type_features(
+    weights: Weights, products: np.ndarray | None, vectors: np.ndarray, batch: Batch
+) -> np.ndarray:
+    """What the graph computes of the features of token types, [types, dimension + filters]."""
+    features = vectors[batch.words].astype(np.float32)
+    if "train_tokens.weight" in weights:
+        features += weights["train_tokens.weight"][batch.train_tokens]
+    if products is None:
+        return features
+    reach = len(products) // 2
+    padded = np.pad(batch.characters, ((0, 0), (reach, reach)), constant_values=PADDING)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(products), axis=1)
+    values = sum(table[windows[:, :, place]] for place, table in enumerate(products))
+    return np.hstack((features, values.max(axis=1) + weights["filters.bias"]))
 
 
 def build_graph(configuration: TaggerConfiguration, weights: Weights, ranges: Ranges) -> bytes:

@@ -12,7 +12,7 @@ from tagger.files import reading
 # number for this device to ~/.cache, and send Microsoft events over the network.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # noqa: E402
+import onnxruntime
 
 
 class OnnxScorer:
