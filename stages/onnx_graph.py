@@ -30,7 +30,6 @@ LARGEST_WEIGHT, LARGEST_STATE, ZERO = 63, 127, 128  # as integers
 GATES = ("input", "forget", "cell", "output")  # in PyTorch's order
 OPSET, IR_VERSION = 18, 8  # of ONNX; every onnxruntime of the package's range reads them
 RUNTIME = "com.microsoft"  # the operators of ONNX Runtime
-END = np.iinfo(np.int64).max  # of a slice
 
 Weights = Mapping[str, np.ndarray]  # by their names in the state_dict of the torch model
 
@@ -51,13 +50,13 @@ def character_products(weights: Weights) -> np.ndarray:
     """What each character adds to a filter's value at each place of its window.
 
     Returns:
-        [KERNEL, characters, filters] float32; a window that has padding in its middle is that of no
+        [3, characters, filters] float32; a window that has padding in its middle is that of no
         character, and is -inf
     """
     characters, filters = weights["characters.weight"], weights["filters.weight"]
-    places = filters.reshape(len(filters), -1, characters.shape[1])  # [filters, KERNEL, size]
+    places = filters.reshape(len(filters), 3, -1)  # [filters, 3, size]
     products = np.einsum("ce,fke->kcf", characters, places, dtype=np.float64)
-    products[len(products) // 2, PADDING] = -np.inf
+    products[1, PADDING] = -np.inf
     return products.astype(np.float32)
 
 
@@ -95,10 +94,9 @@ def _type_features(
         features += weights["train_tokens.weight"][batch.train_tokens]
     if products is None:
         return features
-    reach = len(products) // 2
-    padded = np.pad(batch.characters, ((0, 0), (reach, reach)), constant_values=PADDING)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, len(products), axis=1)
-    values = sum(table[windows[:, :, place]] for place, table in enumerate(products))
+    padded = np.pad(batch.characters, ((0, 0), (1, 1)), constant_values=PADDING)
+    windows = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    values = sum(table[ids] for table, ids in zip(products, windows, strict=True))
     return np.hstack((features, values.max(axis=1) + weights["filters.bias"]))
 
 
@@ -188,22 +186,28 @@ def _value(name: str, type_: int, *shape: int | str) -> ValueInfoProto:
 
 
 def _add_convolution(graph: _Graph, weights: Weights) -> str:
-    """The features of each token type's characters, [types, filters]."""
-    products = character_products(weights)
-    reach = len(products) // 2
-    padding = graph.constant("convolution padding", np.array([0, reach, 0, reach]))
-    padded = graph.add("Pad", "characters", padding)
-    total = ""
-    for place, table in enumerate(products):
-        # The character at this place of each window
-        start = graph.constant(f"convolution start {place}", np.array([place]))
-        end = graph.constant(f"convolution end {place}", np.array([place - 2 * reach or END]))
-        characters = graph.add("Slice", padded, start, end, "last axis")
-        values = graph.constant(f"convolution products {place}", table)
-        part = graph.add("Gather", values, characters)  # [types, longest, filters]
-        total = graph.add("Add", total, part) if total else part
-    largest = graph.add("ReduceMax", total, "last axis", keepdims=0)
-    return graph.add("Add", largest, graph.constant("convolution bias", weights["filters.bias"]))
+    """The features of each token type's characters, [types, filters].
+
+    Sums of two products are looked up by pairs of characters: one sum less for each window.
+    """
+    before, middle, after = character_products(weights)
+    pairs = (before[:, None] + middle).reshape(-1, middle.shape[1])
+    start = graph.constant("padding before", np.array([0, 1, 0, 0]))
+    end = graph.constant("padding after", np.array([0, 0, 0, 1]))
+    places = {"0": 0, "1": 1, "-1": -1, "end": np.iinfo(np.int64).max}
+    for place, value in places.items():
+        graph.constant(f"place {place}", np.array([value]))
+    left = graph.add("Pad", "characters", start)
+    left = graph.add("Slice", left, "place 0", "place -1", "last axis")
+    right = graph.add("Pad", "characters", end)
+    right = graph.add("Slice", right, "place 1", "place end", "last axis")
+    left = graph.add("Mul", left, graph.constant("character count", np.int32(len(before))))
+    pair = graph.add("Add", left, "characters")
+    pair = graph.add("Gather", graph.constant("products of pairs", pairs), pair)
+    single = graph.add("Gather", graph.constant("products", after), right)
+    values = graph.add("Add", pair, single)  # [types, longest, filters]
+    largest = graph.add("ReduceMax", values, "last axis", keepdims=0)
+    return graph.add("Add", largest, graph.constant("filters", weights["filters.bias"]))
 
 
 def _add_quantization(graph: _Graph, name: str, features: str, ranges: np.ndarray) -> str:
