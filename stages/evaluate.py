@@ -25,9 +25,10 @@ from evaluation.results import (
 from evaluation.slices import Train
 from stages.runner import run
 from tagger.corpus.conll import write_conll
+from tagger.corpus.tags import iob2
 from tagger.files import atomic_output, reading
+from tagger.model.checkpoint import load_checkpoint
 from tagger.model.threads import configure_threads
-from tagger.predict import Predictor
 
 
 def evaluate(
@@ -73,22 +74,34 @@ def evaluate(
         write_report(results, report / "index.html", train, read_curve(curve))
 
 
-def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int) -> None:
+def tag(
+    corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int
+) -> dict[str, list[list[float]]]:
     """Tag splits of the corpus and write a file of predictions for each, all tags in IOB2.
 
     Args:
         corpus: the folder of the corpus
         embeddings: the folder of the word vectors
-        model: the folder of the predictor
+        model: the folder of the trained model
         files: by split, the file to write
         threads: how many to use; one, two and three give the same tags
+
+    Returns:
+        by split and sentence, the probability of each predicted entity, from left to right
     """
     executor = configure_threads(threads)
-    predictor = Predictor.load(model, embeddings)
+    predictor = load_checkpoint(model, embeddings)
+    probabilities = {}
     for split, file in files.items():
         tokens, documents, gold = read_split(corpus / f"{split}.parquet")
-        predicted = predictor.predict(tokens, documents, executor)
+        found = predictor.predict(tokens, documents, executor)
+        predicted = [
+            iob2((span for span, _ in entities), len(sentence))
+            for entities, sentence in zip(found, tokens, strict=True)
+        ]
         write_conll(file, tokens, gold, predicted, documents=documents)
+        probabilities[split] = [[score for _, score in entities] for entities in found]
+    return probabilities
 
 
 def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]:

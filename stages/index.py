@@ -1,4 +1,4 @@
-"""Stage 3: the corpus as tensors of ids.
+"""Stage 3: the corpus as arrays of ids.
 
 Run as `python -m stages.index data/corpus data/embeddings data/index`.
 
@@ -18,7 +18,6 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
 from stages.runner import run
 from tagger.corpus.conll import SPLITS
@@ -29,7 +28,7 @@ from tagger.files import InputError, atomic_output, hash_files, read_lines, read
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
-    """Write the corpus as tensors, with an encoder that knows what train has.
+    """Write the corpus as arrays, with an encoder that knows what train has.
 
     Raises:
         InputError: an input is damaged.
@@ -62,7 +61,7 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         for split, table in tables.items():
             encoded = encoder.encode(table["tokens"].to_list(), table["document"].to_list())
             tags = np.concatenate(table["ner_tags"].to_list()).astype(np.int32)
-            replace(encoded, tags=torch.from_numpy(tags)).write(folder / f"{split}.safetensors")
+            replace(encoded, tags=tags).write(folder / f"{split}.safetensors")
             tokens = table["tokens"].explode()
             how_found = {token: vocabulary.look_up(token).how for token in tokens.unique()}
             coverage = {
