@@ -1,7 +1,7 @@
 """Stage 6: all that it takes to tag, in one folder, with a model card.
 
 Run as `python -m stages export data/embeddings data/index data/model data/predictions
-metrics/metrics.json metrics/intervals.csv data/tagger`. `tagger.predict` says what the folder
+metrics/metrics.json metrics/intervals.csv data/tagger`. `tagger.apply` says what the folder
 holds.
 """
 
@@ -18,13 +18,14 @@ from safetensors.numpy import save
 from evaluation.results import Predictions, Result, read_predictions, score_predictions
 from stages.model_card import write_card
 from stages.onnx_graph import build_graph, measure_ranges
+from tagger.apply import FILES, MODEL, ONNX, Tagger
 from tagger.corpus.tags import iob2
 from tagger.encoding.split import Split
 from tagger.encoding.vocabulary import VECTORS, WORDS
 from tagger.files import InputError, atomic_output, check_hashes, hash_files, reading
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import hash_embeddings, load_checkpoint
-from tagger.predict import CONFIG, FILES, MODEL, ONNX, Tagger, write_configuration
+from tagger.predict import CONFIG, Predictor, write_configuration
 from tagger.text import VERSION
 
 README, TRAIN = "README.md", "train.safetensors"
@@ -83,7 +84,7 @@ def export(
             "files": hash_files(folder, FILES),
         }
         write_configuration(folder / CONFIG, content)
-        results = score(Tagger.load(folder), predictions)
+        results = score(Tagger.load(folder).predictor, predictions)
         check(results["validation"], scores["validation"])
         card = write_card(trained.configuration, corpus, embeddings, results, scores, by_slice)
         (folder / README).write_text(card, encoding="utf-8")
@@ -133,12 +134,12 @@ def read_scores(metrics: Path, intervals: Path) -> tuple[dict[str, Any], pd.Data
     return found, table
 
 
-def score(tagger: Tagger, predictions: Path) -> dict[str, Result]:
-    """The scores of a tagger by split, on the tokens and gold tags of files of predictions."""
+def score(predictor: Predictor, predictions: Path) -> dict[str, Result]:
+    """The scores of a predictor by split, on the tokens and gold tags of files of predictions."""
     results = {}
     for split in SPLITS:
         known = read_predictions(predictions / f"{split}.conll")
-        found = tagger.tag_sentences(known.tokens, known.documents)
+        found = predictor.predict(known.tokens, known.documents)
         tags = [
             iob2((span for span, _ in entities), len(tokens))
             for entities, tokens in zip(found, known.tokens, strict=True)

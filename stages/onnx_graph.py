@@ -22,6 +22,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from tagger.encoding.context import Context
+from tagger.encoding.document import CASING_SIZE
 from tagger.encoding.split import Batch, Split, cut_by_cells
 from tagger.encoding.vocabulary import PADDING
 from tagger.model.configuration import TaggerConfiguration
@@ -65,8 +66,10 @@ def measure_ranges(
 ) -> Ranges:
     """The ranges of the features of train's tokens.
 
-    They are rounded to half precision: logarithms differ in their last bits between processors, but
-    the graph should not. A feature that is always 0 has the range 1.
+    Those that are means of word vectors have the range of the vectors: in a short text, means of
+    few vectors are larger than in train's documents. A feature that is always 0 has the range 1.
+    Ranges are rounded to half precision: logarithms differ in their last bits between processors,
+    but the graph should not.
 
     Args:
         configuration: of the tagger
@@ -76,13 +79,16 @@ def measure_ranges(
     """
     context = Context.of(train, vectors).features if configuration.document else None
     products = character_products(weights) if configuration.character_count else None
-    largest: list[np.ndarray | float] = [0.0, 0.0]
+    largest = [np.zeros(1, np.float32)] * 2
     for sentences in cut_by_cells(train.lengths):
         batch = train.batch(sentences, context)
         features = (_type_features(weights, products, vectors, batch), batch.context)
         largest = [np.maximum(a, np.abs(b).max(0)) for a, b in zip(largest, features, strict=True)]
-    types, of_context = (np.float16(each).astype(np.float32) for each in largest)
-    return Ranges(np.where(types > 0, types, 1), np.where(of_context > 0, of_context, 1))
+    if configuration.document:
+        of_vectors = np.abs(vectors[train.words]).max(axis=0)
+        largest[1][CASING_SIZE : CASING_SIZE + 3 * len(of_vectors)] = np.tile(of_vectors, 3)
+    rounded = (each.astype(np.float16).astype(np.float32) for each in largest)
+    return Ranges(*(np.where(each > 0, each, np.float32(1)) for each in rounded))
 
 
 def _type_features(
