@@ -1,6 +1,6 @@
 """Stage 3: the corpus as tensors of ids.
 
-Run as `python -m stages.index data/corpus data/embeddings data/index`.
+Run as `python -m stages index data/corpus data/embeddings data/index`.
 
 Writes tags.txt (the tag set of the corpus, a tag a line), the encoder (see
 tagger/encoding/encoder.py), a safetensors file for each split (see tagger/encoding/split.py), and
@@ -20,7 +20,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 
-from stages.runner import run
 from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
@@ -91,7 +90,3 @@ def count(how_found: Iterable[str]) -> dict[str, int]:
     """The number of tokens that were found in each way, see `Match`."""
     counts = Counter(how_found)
     return {how: counts[how] for how in ("exact", "lower", "unknown")}
-
-
-if __name__ == "__main__":
-    run(index)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.runner import read_parameters
+import stages.__main__
+from stages.runner import read_parameters, read_texts
 from tests.conftest import ROOT
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -54,6 +55,15 @@ def imports(file: Path, root: Path = ROOT) -> set[Path]:
     return found
 
 
+def modules_of(name: str) -> set[Path]:
+    """The modules of this repository that a stage's command imports, at any depth.
+
+    `python -m stages` imports the stage's module by its name, which no `import` shows.
+    """
+    files = (ROOT / "stages" / "__main__.py", ROOT / "stages" / f"{name}.py")
+    return {path.relative_to(ROOT) for file in files for path in imports(file)}
+
+
 def third_party(package: str) -> set[str]:
     """What a package needs that is neither Python's own nor of this repository, at any depth."""
     modules: set[Path] = set()
@@ -83,18 +93,33 @@ def is_code(dep: str) -> bool:
 @each_stage
 def test_code_deps_are_the_imports(name: str) -> None:
     """A dep is a module, or a package of which at least one module is imported."""
-    imported = {p.relative_to(ROOT) for p in imports(ROOT / "stages" / f"{name}.py")}
+    imported = modules_of(name)
     deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep)}
     covered = {dep: {p for p in imported if p == dep or dep in p.parents} for dep in deps}
     assert all(covered.values()), "a dep that the stage does not import"
     assert set().union(*covered.values()) == imported, "an import that is no dep"
 
 
+@pytest.mark.slow
+@each_stage
+def test_the_command_imports_what_its_modules_name(name: str) -> None:
+    """Without paths, the command imports the stage to say which it takes."""
+    command = [sys.executable, "-X", "importtime", "-m", "stages", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    *lines, usage = done.stderr.splitlines()
+    names = [line.rsplit(" ", 1)[-1] for line in lines]
+    files = {Path(*name.split(".")).with_suffix(".py") for name in [*names, "stages.__main__"]}
+    assert {file for file in files if (ROOT / file).is_file()} == modules_of(name)
+    arguments = signature(name).parameters.values()
+    paths = [p.name.upper() for p in arguments if p.kind is not p.KEYWORD_ONLY]
+    assert usage == f"usage: python -m stages {name} {' '.join(paths)}"
+
+
 @each_stage
 def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     stage = STAGES[name]
-    program, *arguments = stage["cmd"].split("python -m ")[1].split()
-    assert program == f"stages.{name}"
+    program, what, *arguments = stage["cmd"].split("python -m ")[1].split()
+    assert (program, what) == ("stages", name)
     data = [dep for dep in paths(stage["deps"]) if not is_code(dep) and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
     positional = [p for p in signature(name).parameters.values() if p.kind is not p.KEYWORD_ONLY]
@@ -109,7 +134,8 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
 def test_params_are_the_keyword_only_arguments(name: str) -> None:
     keywords = [k for k, p in signature(name).parameters.items() if p.kind is p.KEYWORD_ONLY]
     assert STAGES[name].get("params", []) == keywords
-    read_parameters(ROOT / "params.yaml", getattr(importlib.import_module(f"stages.{name}"), name))
+    stage = getattr(importlib.import_module(f"stages.{name}"), name)
+    read_parameters(read_texts(ROOT / "params.yaml"), stage)
 
 
 def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
@@ -127,7 +153,8 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
-    assert {*STAGES, "runner", "sparse_adam"} == {
+    assert set(STAGES) == set(stages.__main__.STAGES)
+    assert {*STAGES, "__main__", "runner", "sparse_adam"} == {
         path.stem for path in (ROOT / "stages").glob("*.py")
     }
 
