@@ -213,6 +213,7 @@ def test_dvc_vouches_for_no_run_that_was_edited_or_lost_its_parent(
     assert clone.read("dvc.lock") == expected
     assert not (clone.path / "data/model").exists()
 
+    clone.run("git", "checkout", "--", "tagger")
     clone.set(epochs=1000)
     process = clone.start(*repro)
     read_until(process, library)
