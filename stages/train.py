@@ -1,6 +1,6 @@
 """Stage 4: train the tagger, and keep the epoch that tags validation best.
 
-Run as `python -m stages.train data/embeddings data/index data/model data/curve.csv`.
+Run as `python -m stages train data/embeddings data/index data/model data/curve.csv`.
 """
 
 import json
@@ -22,7 +22,6 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from stages.runner import run
 from stages.sparse_adam import SparseAdam
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
@@ -245,7 +244,3 @@ def choose(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
-
-
-if __name__ == "__main__":
-    run(train)
