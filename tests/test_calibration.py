@@ -1,7 +1,7 @@
 """Probabilities of predicted entities against how many of them are correct."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.calibration import BINS, count_bins, expected_calibration_error
@@ -10,6 +10,7 @@ from evaluation.calibration import BINS, count_bins, expected_calibration_error
 entities = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
 
+@settings(max_examples=40, deadline=None)
 @given(entities)
 def test_bins_and_their_error_are_those_of_the_definition(found: list[tuple[float, bool]]) -> None:
     gold = [["B-PER"] if is_correct else ["B-LOC"] for _, is_correct in found]
