@@ -127,7 +127,7 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
-    assert {*STAGES, "runner", "sparse_adam"} == {
+    assert {*STAGES, "runner", "sparse_adam", "temperature"} == {
         path.stem for path in (ROOT / "stages").glob("*.py")
     }
 
