@@ -217,7 +217,9 @@ def main() -> None:
     size = sum(len(document.text.encode()) for document in documents) / 1e6
     tag = tag_with_predictor()
     print(machine())
-    print(f"{len(documents)} documents of {split}, {size:.2f} MB, the quickest of {ROUNDS} rounds\n")
+    print(
+        f"{len(documents)} documents of {split}, {size:.2f} MB, the quickest of {ROUNDS} rounds\n"
+    )
     columns = ("tokens", "sentences", "F1", "sentences/s", "MB/s")
     print(f"{'':30}" + "".join(f"{column:>12}" for column in columns))
     for name, splitter in splitters().items():

@@ -61,13 +61,13 @@ def evaluate(
         predictions.mkdir()
         report.mkdir()
         files = {split: predictions / f"{split}.conll" for split in ("validation", "test")}
-        tag(corpus, embeddings, model, files, threads)
+        probabilities = tag(corpus, embeddings, model, files, threads)
 
         tokens, _, tags = read_split(corpus / "train.parquet")
         train = Train.of(tokens, tags)
         results = {}
         for split, file in files.items():
-            results[split] = score_predictions(read_predictions(file), train)
+            results[split] = score_predictions(read_predictions(file), train, probabilities[split])
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
         write_report(results, report / "index.html", train, read_curve(curve))

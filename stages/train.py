@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from stages.sparse_adam import SparseAdam
+from stages.temperature import fit_temperature
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
 from tagger.encoding.context import Context
@@ -163,7 +164,14 @@ def train(
 
     print(f"epoch {best_epoch} is the best, with validation F1 {best_f1:.4f}")
     network.load_state_dict(best_weights)
-    temperature = calibrate(network, validation, contexts[1], targets[1])
+    network.eval()
+    held_out = [
+        (network.score(batch), targets[1][batch.positions], batch.layout)
+        for sentences in batches(validation.lengths, VALIDATION_BATCH)
+        for batch in [validation.batch(sentences, contexts[1])]
+    ]
+    temperature = fit_temperature(decoder_of(network), held_out)
+    print(f"probabilities are calibrated by a temperature of {temperature}")
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
     with atomic_output(model) as folder, atomic_output(curve) as file:
         save_checkpoint(folder, encoder, network.cpu(), temperature, hash_embeddings(embeddings))
@@ -204,12 +212,6 @@ def validate(
 
     losses = parallel_map(executor, tag, batches(split.lengths, VALIDATION_BATCH))
     return tags, sum(losses) / len(gold)
-
-
-def calibrate(
-    network: BiLSTMCRF, split: Split, context: ContextFeatures | None, gold: np.ndarray
-) -> float:
-    return 1.0
 
 
 def check_inputs(embeddings: Path, index: Path) -> None:

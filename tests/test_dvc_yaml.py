@@ -164,7 +164,7 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
     assert set(STAGES) == set(stages.__main__.STAGES)
-    assert {*STAGES, "__main__", "runner", "sparse_adam"} == {
+    assert {*STAGES, "__main__", "runner", "sparse_adam", "temperature"} == {
         path.stem for path in (ROOT / "stages").glob("*.py")
     }
 
