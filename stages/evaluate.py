@@ -1,6 +1,6 @@
 """Stage 5: tag validation and test once, score the result, and show its errors.
 
-Run as `python -m stages.evaluate data/corpus data/embeddings data/model data/curve.csv
+Run as `python -m stages evaluate data/corpus data/embeddings data/model data/curve.csv
 metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
 metrics/sentences.csv data/predictions data/report`.
 """
@@ -23,7 +23,6 @@ from evaluation.results import (
     write_results,
 )
 from evaluation.slices import Train
-from stages.runner import run
 from tagger.corpus.conll import write_conll
 from tagger.corpus.tags import iob2
 from tagger.files import atomic_output, reading
@@ -62,13 +61,13 @@ def evaluate(
         predictions.mkdir()
         report.mkdir()
         files = {split: predictions / f"{split}.conll" for split in ("validation", "test")}
-        tag(corpus, embeddings, model, files, threads)
+        probabilities = tag(corpus, embeddings, model, files, threads)
 
         tokens, _, tags = read_split(corpus / "train.parquet")
         train = Train.of(tokens, tags)
         results = {}
         for split, file in files.items():
-            results[split] = score_predictions(read_predictions(file), train)
+            results[split] = score_predictions(read_predictions(file), train, probabilities[split])
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
         write_report(results, report / "index.html", train, read_curve(curve))
@@ -125,7 +124,3 @@ def read_curve(path: Path) -> pd.DataFrame:
         if curve.empty or not np.isfinite(curve).all(axis=None):
             raise ValueError("an epoch is missing, or one of its numbers")
     return curve
-
-
-if __name__ == "__main__":
-    run(evaluate)

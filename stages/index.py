@@ -1,6 +1,6 @@
 """Stage 3: the corpus as arrays of ids.
 
-Run as `python -m stages.index data/corpus data/embeddings data/index`.
+Run as `python -m stages index data/corpus data/embeddings data/index`.
 
 Writes tags.txt (the tag set of the corpus, a tag a line), the encoder (see
 tagger/encoding/encoder.py), a safetensors file for each split (see tagger/encoding/split.py), and
@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from stages.runner import run
 from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
@@ -90,7 +89,3 @@ def count(how_found: Iterable[str]) -> dict[str, int]:
     """The number of tokens that were found in each way, see `Match`."""
     counts = Counter(how_found)
     return {how: counts[how] for how in ("exact", "lower", "unknown")}
-
-
-if __name__ == "__main__":
-    run(index)

@@ -1,6 +1,6 @@
 """Stage 4: train the tagger, and keep the epoch that tags validation best.
 
-Run as `python -m stages.train data/embeddings data/index data/model data/curve.csv`.
+Run as `python -m stages train data/embeddings data/index data/model data/curve.csv`.
 """
 
 import json
@@ -22,8 +22,8 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from stages.runner import run
 from stages.sparse_adam import SparseAdam
+from stages.temperature import fit_temperature
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
 from tagger.encoding.context import Context
@@ -164,7 +164,14 @@ def train(
 
     print(f"epoch {best_epoch} is the best, with validation F1 {best_f1:.4f}")
     network.load_state_dict(best_weights)
-    temperature = calibrate(network, validation, contexts[1], targets[1])
+    network.eval()
+    held_out = [
+        (network.score(batch), targets[1][batch.positions], batch.layout)
+        for sentences in batches(validation.lengths, VALIDATION_BATCH)
+        for batch in [validation.batch(sentences, contexts[1])]
+    ]
+    temperature = fit_temperature(decoder_of(network), held_out)
+    print(f"probabilities are calibrated by a temperature of {temperature}")
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
     with atomic_output(model) as folder, atomic_output(curve) as file:
         save_checkpoint(folder, encoder, network.cpu(), temperature, hash_embeddings(embeddings))
@@ -207,12 +214,6 @@ def validate(
     return tags, sum(losses) / len(gold)
 
 
-def calibrate(
-    network: BiLSTMCRF, split: Split, context: ContextFeatures | None, gold: np.ndarray
-) -> float:
-    return 1.0
-
-
 def check_inputs(embeddings: Path, index: Path) -> None:
     """Refuse files, but test's, that are not those which the stage `index` wrote and read."""
     record = index / "index.json"
@@ -245,7 +246,3 @@ def choose(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
-
-
-if __name__ == "__main__":
-    run(train)

@@ -16,7 +16,7 @@ with these exceptions:
 * The full stop of an abbreviation stays with it: `Mr.`, `J.`, `U.S.`, `Inc.`; so does that of a
   number or letter that begins a sentence, as in a list: `1.`. The full stop that ends a sentence is
   a token, but for that of an acronym with full stops inside (`the U.S.`), which has no other.
-* Two or more full stops or hyphens in a row are one token, as are three or more of any other
+* Two or more full stops, hyphens or asterisks in a row are one token, as are three or more of any other
   punctuation. Emoji and other symbols that follow one another are one token.
 * Characters that show nothing (control characters, byte order mark, zero-width space, marks of
   the direction of writing) are left out like blanks, so that they make no word unknown. Joiners
@@ -43,267 +43,33 @@ MAX_TOKENS = 400
 Span = tuple[int, int]
 
 # Abbreviations after which a sentence goes on: any, and those with a capital alone.
-_GOES_ON = frozenset(["approx", "cf", "e.g", "i.e", "v", "viz", "vs"])
+_GOES_ON = frozenset("approx cf e.g i.e v viz vs".split())
 _TITLES = frozenset(
-    [
-        "Adm",
-        "Brig",
-        "Capt",
-        "Cmdr",
-        "Col",
-        "Cpl",
-        "Det",
-        "Dr",
-        "Fr",
-        "Gen",
-        "Gov",
-        "Hon",
-        "Lt",
-        "Maj",
-        "Messrs",
-        "Mlle",
-        "Mme",
-        "Mr",
-        "Mrs",
-        "Ms",
-        "Mt",
-        "Pres",
-        "Prof",
-        "Pte",
-        "Pvt",
-        "Rep",
-        "Rev",
-        "Sen",
-        "Sgt",
-        "St",
-        "Ste",
-        "Supt",
-    ]
+    "Adm Brig Capt Cmdr Col Cpl Det Dr Fr Gen Gov Hon Lt Maj Messrs Mlle Mme Mr Mrs Ms Mt Pres "
+    "Prof Pte Pvt Rep Rev Sen Sgt St Ste Supt".split()
 )
 # Abbreviations after which it goes on where a digit follows.
 _NUMBERED = frozenset(
-    [
-        "apr",
-        "art",
-        "aug",
-        "ch",
-        "dec",
-        "ext",
-        "feb",
-        "fig",
-        "figs",
-        "jan",
-        "jul",
-        "jun",
-        "mar",
-        "no",
-        "nos",
-        "nov",
-        "oct",
-        "p",
-        "par",
-        "pp",
-        "sec",
-        "sep",
-        "sept",
-        "tel",
-        "vol",
-        "vols",
-    ]
+    "apr art aug ch dec ext feb fig figs jan jul jun mar no nos nov oct p par pp sec sep sept tel "
+    "vol vols".split()
 )
 # Abbreviations after which it may go on: any, and those with a capital alone, which else are words.
 _ABBREVIATIONS = frozenset(
-    [
-        "al",
-        "assn",
-        "ave",
-        "bhd",
-        "bldg",
-        "blvd",
-        "bros",
-        "cia",
-        "cie",
-        "co",
-        "corp",
-        "cos",
-        "dept",
-        "dist",
-        "div",
-        "est",
-        "esq",
-        "etc",
-        "ft",
-        "govt",
-        "inc",
-        "incl",
-        "intl",
-        "jr",
-        "lb",
-        "lbs",
-        "ltd",
-        "mfg",
-        "natl",
-        "oz",
-        "plc",
-        "pty",
-        "rd",
-        "sq",
-        "sr",
-        "univ",
-    ]
+    "al assn ave bhd bldg blvd bros cia cie co corp cos dept dist div est esq etc ft govt inc incl "
+    "intl jr lb lbs ltd mfg natl oz plc pty rd sq sr univ".split()
 )
 _CAPITALISED = frozenset(
-    [
-        "Apr",
-        "Aug",
-        "Dec",
-        "Feb",
-        "Jan",
-        "Jul",
-        "Jun",
-        "Mar",
-        "Nov",
-        "Oct",
-        "Sep",
-        "Sept",
-        "Mon",
-        "Tue",
-        "Wed",
-        "Thu",
-        "Fri",
-        "Sat",
-        "Sun",
-        "Ala",
-        "Ariz",
-        "Ark",
-        "Calif",
-        "Colo",
-        "Conn",
-        "Del",
-        "Fla",
-        "Ga",
-        "Ill",
-        "Ind",
-        "Kan",
-        "Ky",
-        "La",
-        "Mass",
-        "Md",
-        "Mich",
-        "Minn",
-        "Miss",
-        "Mo",
-        "Mont",
-        "Neb",
-        "Nev",
-        "Okla",
-        "Ont",
-        "Ore",
-        "Pa",
-        "Penn",
-        "Tenn",
-        "Tex",
-        "Va",
-        "Vt",
-        "Wash",
-        "Wis",
-        "Wyo",
-    ]
+    "Apr Aug Dec Feb Jan Jul Jun Mar Nov Oct Sep Sept Mon Tue Wed Thu Fri Sat Sun "
+    "Ala Ariz Ark Calif Colo Conn Del Fla Ga Ill Ind Kan Ky La Mass Md Mich Minn Miss Mo Mont Neb "
+    "Nev Okla Ont Ore Pa Penn Tenn Tex Va Vt Wash Wis Wyo".split()
 )
 # Words that, with a capital, begin a sentence far more often than a name.
 _BEGINNERS = frozenset(
-    [
-        "a",
-        "according",
-        "after",
-        "all",
-        "also",
-        "although",
-        "among",
-        "an",
-        "and",
-        "another",
-        "any",
-        "as",
-        "at",
-        "because",
-        "before",
-        "both",
-        "but",
-        "by",
-        "despite",
-        "during",
-        "each",
-        "even",
-        "every",
-        "few",
-        "following",
-        "for",
-        "from",
-        "he",
-        "her",
-        "here",
-        "his",
-        "how",
-        "however",
-        "i",
-        "if",
-        "in",
-        "it",
-        "its",
-        "last",
-        "many",
-        "meanwhile",
-        "more",
-        "most",
-        "my",
-        "neither",
-        "no",
-        "not",
-        "now",
-        "of",
-        "on",
-        "once",
-        "one",
-        "only",
-        "or",
-        "other",
-        "others",
-        "our",
-        "since",
-        "so",
-        "some",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "though",
-        "to",
-        "today",
-        "two",
-        "under",
-        "until",
-        "we",
-        "what",
-        "when",
-        "where",
-        "whether",
-        "which",
-        "while",
-        "who",
-        "why",
-        "with",
-        "yesterday",
-        "yet",
-        "you",
-        "your",
-    ]
+    "a according after all also although among an and another any as at because before both but by "
+    "despite during each even every few following for from he her here his how however i if in it "
+    "its last many meanwhile more most my neither no not now of on once one only or other others "
+    "our since so some that the their then there these they this those though to today two "
+    "under until we what when where whether which while who why with yesterday yet you your".split()
 )
 
 
@@ -330,15 +96,17 @@ def split_text(text: str, *, wrapped: bool = False) -> list[list[Span]]:
     sentences = []
     for start, end in split_sentences(text, wrapped=wrapped):
         tokens = split_words(text, start, end)
-        while len(tokens) > MAX_TOKENS:
-            cut = MAX_TOKENS
-            while cut > MAX_TOKENS * 3 // 4 and text[tokens[cut - 1][0]] not in ",;:":
+        first = 0
+        while len(tokens) - first > MAX_TOKENS:
+            cut = full = first + MAX_TOKENS
+            while text[tokens[cut - 1][0]] not in ",;:":
                 cut -= 1
-            if cut == MAX_TOKENS * 3 // 4:
-                cut = MAX_TOKENS
-            sentences.append(tokens[:cut])
-            tokens = tokens[cut:]
-        sentences.append(tokens)
+                if full - cut == MAX_TOKENS // 4:
+                    cut = full
+                    break
+            sentences.append(tokens[first:cut])
+            first = cut
+        sentences.append(tokens[first:])
     return sentences
 
 
@@ -378,10 +146,10 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     following = _NEXT.match(text, match.end())
     if following is None:  # the text ends
         return True
-    first = following["first"]
-    if first.islower() and (match["stop"] != "." or match["closers"]):
+    word = following["word"]
+    if word[0].islower() and (match["stop"] != "." or match["closers"]):
         return False
-    if match["stop"] != ".":
+    if match["stop"] != "." or _QUOTE.search(match["closers"]):
         return True
     # A slice, since a word may be long. No abbreviation has as many letters.
     before = text[max(start, match.start() - 16) : match.start()]
@@ -391,15 +159,16 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     is_first = not before[: last.start()].strip(_BLANKS)
     if is_first and _LIST_NUMBER.fullmatch(last[0]):
         return False
-    return not _is_abbreviation(last[0], following["word"] or first)
+    return not _goes_on(last[0], word)
 
 
-def _is_abbreviation(last: str, following: str) -> bool:
+def _goes_on(last: str, following: str) -> bool:
     """Whether a sentence goes on after a word, a full stop and a blank.
 
     Args:
         last: the word before the full stop
-        following: the word after it, or the first character of what else stands there
+        following: the word after it, with a hyphen or full stop at its end (`J. A. Smith`), or the
+            first character of what else stands there
     """
     folded, capitalised = last.lower(), last[0].isupper() and last.capitalize()
     if folded in _GOES_ON or capitalised in _TITLES:
@@ -407,11 +176,12 @@ def _is_abbreviation(last: str, following: str) -> bool:
     if following[0].isdigit() and folded in _NUMBERED:
         return True
     begins = following[0].isupper() and following.lower() in _BEGINNERS
-    if len(last) == 1 and last.isupper():
-        return not begins or len(following) == 1  # `J. A. Smith`
-    if _ACRONYM.fullmatch(last) or folded in _ABBREVIATIONS or capitalised in _CAPITALISED:
-        return not begins
-    return False
+    return not begins and (
+        (len(last) == 1 and last.isupper())
+        or _ACRONYM.fullmatch(last) is not None
+        or folded in _ABBREVIATIONS
+        or capitalised in _CAPITALISED
+    )
 
 
 # Kinds of characters, as the insides of classes of regular expressions.
@@ -423,9 +193,7 @@ _BLANK = (
     r"\0-\x20\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f\u2066-\u2069\u3000"
     r"\ufeff"
 )
-_SYMBOL = (
-    r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
-)
+_SYMBOL = r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
 _PUNCTUATION = (
     r"!\"$%'()*,\-./:;<>?\[\\\]^`{|}~\xa1-\xa5\xa7\xa8\xab\xaf\xb4\xb6\xb8\xbb\xbf"
     r"\u055a-\u055f\u0589\u060c\u061b\u061e\u061f\u06d4\u0964\u0965\u104a\u104b\u1361-\u1368"
@@ -434,6 +202,7 @@ _PUNCTUATION = (
     r"\uffe0-\uffee"
 )
 _LETTER = rf"[^{_BLANK}{_SYMBOL}{_PUNCTUATION}]"  # and digits, marks, joiners, and all else
+_QUOTE = re.compile("[\"'”’»›]")
 _STOP = r".!?…‽؟۔।॥։።"
 _WIDE_STOP = "。．！？｡"  # of scripts that set no blank after it
 _CLOSER = r"\"'”’»›)\]}」』）】"
@@ -457,7 +226,7 @@ _END_IN_WRAPPED = re.compile(
 )
 _BLANKS = "".join(filter(re.compile(f"[{_BLANK}]").match, map(chr, range(0x10000))))
 _NEXT = re.compile(
-    rf"[{_BLANK}]*+[{_OPENER}]{{0,4}}+(?P<first>(?P<word>[^\W\d_]{{1,20}})|[^{_BLANK}])"
+    rf"(?x) [{_BLANK}]*+ [{_OPENER}]{{0,4}}+ [{_BLANK}]*+ (?P<word> [^\W\d_]{{1,20}}+ [-.]? | [^{_BLANK}] )"
 )
 _LAST_WORD = re.compile(r"\w[\w.]*\Z")
 _LIST_NUMBER = re.compile(r"\d{1,3}|[A-Za-z]|[IVXivx]{1,5}")
@@ -470,7 +239,7 @@ _WORD = rf"""
     {_LETTER}++
     (?:
         (?: \.?[{_HYPHEN}] | \. | [{_APOSTROPHE}] (?! (?i:s|m|re|ve|ll|d) {_CLITIC_ENDS})
-        |   (?<=\d) [,:/–] (?=\d)
+        |   (?<=\d) (?: [,:–] | (?<!\.\d) (?<!\.\d\d) /) (?=\d)
         )
         {_LETTER}++
     )*+
@@ -483,12 +252,12 @@ _TOKEN = re.compile(rf"""(?x)
 |   [A-Z]{{1,3}}\${_MARKS}
 |   {_WORD}
     (?:
-        \. (?: (?= [{_BLANK},;:]) | (?<= \.[^\W\d_]\.) (?!\.) (?! {_LETTER}))
-    |   [{_HYPHEN}] (?= [{_BLANK}] | \Z)
+        \. (?: (?= [{_BLANK},;:] | [{_APOSTROPHE}] [Ss] {_CLITIC_ENDS}) | (?<= \.[^\W\d_]\.) (?!\.) (?! {_LETTER}))
+    |   [{_HYPHEN}] (?= [{_BLANK},)] | \Z)
     )?
 |   [{_APOSTROPHE}] (?i:s|m|re|ve|ll|d) {_CLITIC_ENDS}
 |   \. (?=\d) {_WORD}
-|   (?: \.{{2,}}+ | -{{2,}}+ | `` | '' ) {_MARKS}
+|   (?: \.{{2,}}+ | -{{2,}}+ | \*{{2,}}+ ) {_MARKS}
 |   [{_SYMBOL}] (?: [{_SYMBOL}] | (?![\w\0-\u02ff]) {_LETTER} )*+
 |   ([^{_BLANK}]) (?: \1{{2,}}+)? {_MARKS}
 """)  # fmt: skip

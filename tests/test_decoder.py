@@ -123,6 +123,9 @@ def test_tags_and_likelihood_are_those_of_the_crf_in_training(
         tags, scheme, *(np.asarray(p.detach()) for p in (crf.transitions, crf.starts, crf.ends))
     )
     best = decoder.decode(emissions.numpy(), layout)
+    entities = decoder.spans(best, layout)
+    cuts = np.cumsum(lengths)[:-1]
+    assert entities == [spans([tags[i] for i in ids]) for ids in np.split(best, cuts)]
     likelihood = decoder.log_likelihood(emissions.numpy(), best, layout)
     loss = crf.loss(emissions, torch.from_numpy(best), layout).item()
     assert likelihood == pytest.approx(-loss, rel=1e-6)

@@ -164,7 +164,7 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
     assert set(STAGES) == set(stages.__main__.STAGES)
-    assert {*STAGES, "__main__", "runner", "sparse_adam"} == {
+    assert {*STAGES, "__main__", "runner", "sparse_adam", "temperature"} == {
         path.stem for path in (ROOT / "stages").glob("*.py")
     }
 
@@ -217,8 +217,12 @@ def test_packages_run_no_code_of_their_own_when_they_are_imported() -> None:
     """So no stage need depend on an `__init__.py`, which importing any module of it would run."""
     for package in FIRST_PARTY:
         for path in (ROOT / package).rglob("__init__.py"):
-            (docstring,) = ast.parse(path.read_text(encoding="utf-8")).body
-            assert isinstance(docstring, ast.Expr), path
+            module = ast.parse(path.read_text(encoding="utf-8"))
+            for statement in module.body:
+                if isinstance(statement, ast.ImportFrom):
+                    assert statement.module == "typing", path
+                else:
+                    assert isinstance(statement, (ast.Expr, ast.Assign, ast.FunctionDef)), path
 
 
 def test_the_closure_sees_imports_at_any_depth(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_predictions_are_the_corpus_with_tags_that_score_as_the_metrics_say(
     assert scores["tokens"] == table["tokens"].str.len().sum()
     assert scores["support"] == conlleval(gold, predicted)[1]
     assert sum(row["support"] for row in scores["types"].values()) == scores["support"]
+    assert 0 < scores["calibration"]["expected_calibration_error"] < 1
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
