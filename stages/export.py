@@ -9,13 +9,14 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save
 
 from evaluation.results import Predictions, Result, read_predictions, score_predictions
+from evaluation.slices import Score
 from stages.model_card import write_card
 from stages.onnx_graph import build_graph, measure_ranges
 from tagger.apply import FILES, MODEL, ONNX, Tagger
@@ -126,11 +127,8 @@ def read_scores(metrics: Path, intervals: Path) -> tuple[dict[str, Any], pd.Data
         scores = json.loads(metrics.read_text(encoding="utf-8"))
         found = {split: scores[split] for split in SPLITS}
     with reading(intervals):
-        text = {"split": str, "level": str, "slice": str, "measure": str}
-        numbers = {"score": float, "low": float, "high": float, "support": int}
-        table = pd.read_csv(
-            intervals, usecols=[*text, *numbers], dtype=text | numbers, keep_default_na=False
-        )
+        types = {"split": str} | get_type_hints(Score)
+        table = pd.read_csv(intervals, usecols=[*types], dtype=types, keep_default_na=False)
     return found, table
 
 
@@ -162,7 +160,7 @@ def check(result: Result, expected: dict[str, Any]) -> None:
     if f1 < before - allowed:
         raise InputError(
             f"with the weights as 8-bit integers, F1 on validation falls from {before} to {f1}, by "
-            f"more than {allowed:.4f}, so what you would use is not what was scored. Weights of very "
-            "unequal size, which integers cannot hold, could be the reason: train again with a "
-            "smaller learning_rate or fewer epochs"
+            f"more than {allowed:.4f}, so what you would use is not what was scored. Weights of "
+            "very unequal size, which integers cannot hold, could be the reason: train again with "
+            "a smaller learning_rate or fewer epochs"
         )

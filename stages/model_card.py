@@ -8,6 +8,7 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from evaluation.results import Result
+from evaluation.slices import Score
 from tagger.corpus.tags import types_of
 from tagger.model.configuration import TaggerConfiguration
 from tagger.text import VERSION
@@ -25,7 +26,7 @@ class Corpus(NamedTuple):
 
     about: str
     limits: str
-    metadata: dict[str, str]
+    metadata: dict[str, Any]
 
 
 CORPORA = {
@@ -212,7 +213,7 @@ def _rows_table(what: str, rows: pd.DataFrame) -> str:
         (what, "measure", "score", "95 % interval", "entities"),
         (
             (row.slice, row.measure, _score(row.score), _interval(row.low, row.high), row.support)
-            for row in rows.itertuples()
+            for row in map(Score._make, rows[[*Score._fields]].to_numpy())
         ),
     )
 
@@ -226,10 +227,11 @@ def _calibration(result: Result) -> str:
 
 def _weakest(rows: pd.DataFrame) -> str:
     """The types and slices of test with the lowest scores, in single precision."""
-    parts = rows[(rows["level"] != "all") & (rows["support"] > 0)].sort_values(
-        "score", kind="stable"
-    )
+    parts = rows[(rows["level"] != "all") & (rows["support"] > 0)]
     if parts.empty:
         return ""
-    table = _rows_table("types and parts of test", parts.head(4))
-    return f"It is weakest here (single precision; `recall` is the share of entities found):\n\n{table}"
+    weakest = parts.sort_values("score", kind="stable").head(4)
+    return (
+        "It is weakest on these parts of test (in single precision; recall is the share of the "
+        "entities that are found):\n\n" + _rows_table("part", weakest)
+    )

@@ -58,7 +58,8 @@ def character_products(weights: Weights) -> np.ndarray:
     places = filters.reshape(len(filters), 3, -1)  # [filters, 3, size]
     products = np.einsum("ce,fke->kcf", characters, places, dtype=np.float64)
     products[1, PADDING] = -np.inf
-    return products.astype(np.float32)
+    result: np.ndarray = products.astype(np.float32)
+    return result
 
 
 def measure_ranges(
@@ -95,7 +96,7 @@ def _type_features(
     weights: Weights, products: np.ndarray | None, vectors: np.ndarray, batch: Batch
 ) -> np.ndarray:
     """What the graph computes of the features of token types, [types, dimension + filters]."""
-    features = vectors[batch.words].astype(np.float32)
+    features: np.ndarray = vectors[batch.words].astype(np.float32)
     if "train_tokens.weight" in weights:
         features += weights["train_tokens.weight"][batch.train_tokens]
     if products is None:
@@ -326,8 +327,8 @@ def _add_layer(graph: _Graph, weights: Weights, name: str, states: str, ranges: 
             num_scan_inputs=2,
         )
     )
-    rows = [
+    of_tokens = [
         graph.add("Gather", graph.add("Reshape", grid, "rows of hidden"), f"cells {d}")
         for d, grid in zip("01", grids, strict=True)
     ]
-    return graph.add("Concat", *rows, axis=1)
+    return graph.add("Concat", *of_tokens, axis=1)

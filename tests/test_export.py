@@ -11,12 +11,12 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
-import stages.export
+import stages.onnx_graph
 from evaluation.results import read_predictions
 from evaluation.scoring import score
-from stages.export import export
+from stages.export import export, halve
 from tagger import Document, Tagger
-from tagger.corpus.tags import iob2
+from tagger.corpus.tags import Span, iob2
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import InputError, hash_files, read_lines
 from tagger.model.checkpoint import load_checkpoint
@@ -127,7 +127,7 @@ def test_the_scores_of_the_card_are_those_of_the_folder(
         for sentence in document.sentences or ():
             starts, ends = ({place[i]: n for n, place in enumerate(sentence)} for i in (0, 1))
             found = [e for e in document.entities if e.start in starts]
-            spans = [(starts[e.start], ends[e.end] + 1, e.label) for e in found]
+            spans = [Span(starts[e.start], ends[e.end] + 1, e.label) for e in found]
             predicted.append(iob2(spans, len(sentence)))
     expected = score(known.gold, predicted)
     card = ModelCard.load(exported / "README.md")
@@ -170,8 +170,8 @@ def test_a_model_that_loses_by_integers_is_not_exported(
         swapped = weights | {"output.weight": weights["output.weight"][::-1]}
         return original(configuration, swapped, ranges)
 
-    original = stages.export.build_graph
-    monkeypatch.setattr(stages.export, "build_graph", build_graph)
+    original = stages.onnx_graph.build_graph
+    monkeypatch.setattr("stages.export.build_graph", build_graph)
     with pytest.raises(InputError, match="F1 on validation falls from 0") as error:
         trained.export(tmp_path / "tagger")
     assert "smaller learning_rate" in str(error.value)
@@ -181,7 +181,7 @@ def test_a_model_that_loses_by_integers_is_not_exported(
 def test_vectors_beyond_half_precision_are_refused(trained: Trained) -> None:
     vectors = np.array([[1, 2], [3, -70_000]], np.float32)
     with pytest.raises(InputError, match=r"vectors\.npy has the value 70000"):
-        stages.export.halve(vectors, Path("vectors.npy"))
+        halve(vectors, Path("vectors.npy"))
 
 
 def test_the_tokens_of_another_index_are_refused(trained: Trained, tmp_path: Path) -> None:
