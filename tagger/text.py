@@ -193,7 +193,9 @@ _BLANK = (
     r"\0-\x20\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f\u2066-\u2069\u3000"
     r"\ufeff"
 )
-_SYMBOL = r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
+_SYMBOL = (
+    r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
+)
 _PUNCTUATION = (
     r"!\"$%'()*,\-./:;<>?\[\\\]^`{|}~\xa1-\xa5\xa7\xa8\xab\xaf\xb4\xb6\xb8\xbb\xbf"
     r"\u055a-\u055f\u0589\u060c\u061b\u061e\u061f\u06d4\u0964\u0965\u104a\u104b\u1361-\u1368"
