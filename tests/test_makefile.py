@@ -119,7 +119,7 @@ def test_an_interrupted_environment_is_finished(make: Make, tmp_path: Path) -> N
     os.utime(tmp_path / ".venv/done", (0, 0))
     pip = tmp_path / "a folder/python"
     whole = pip.read_text(encoding="utf-8")
-    pip.write_text(whole + "test $1 != install\n", encoding="utf-8")
+    pip.write_text(whole + 'test "$1$2$3" != -mpipinstall\n', encoding="utf-8")
     make("lock-check", status=2)
     pip.write_text(whole, encoding="utf-8")
     make("lock-check")
