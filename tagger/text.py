@@ -223,7 +223,8 @@ _APOSTROPHE = "'’"
 _ENDS = rf"""
     (?P<stop>
         (?<! [{_STOP}]) [{_STOP}]++ (?= [{_CLOSER}]{{0,4}} [{_BLANK}])
-    |   (?<! [{_WIDE_STOP}]) [{_WIDE_STOP}]++ (?= [{_CLOSER}]{{0,4}} (?: \w | [\0-\u02ff{_PUNCTUATION}] | \Z))
+    |   (?<! [{_WIDE_STOP}]) [{_WIDE_STOP}]++
+        (?= [{_CLOSER}]{{0,4}} (?: \w | [\0-\u02ff{_PUNCTUATION}] | \Z))
     )
     (?P<closers> [{_CLOSER}]{{0,4}})
 """
