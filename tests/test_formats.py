@@ -151,8 +151,8 @@ def test_brat_reads_back_text_and_fragments(
             found.append((fragments[0][0], fragments[-1][1], label))
         texts.setdefault(text, []).append(found)
     for document in documents:
-        found = texts[document.text.replace("\r", " ")]
-        assert [(e.start, e.end, e.label) for e in document.entities] in found
+        candidates = texts[document.text.replace("\r", " ")]
+        assert [(e.start, e.end, e.label) for e in document.entities] in candidates
     conf = (folder / "annotation.conf").read_text(encoding="utf-8")
     assert conf == "[entities]\nLOC\nPER\n[relations]\n[events]\n[attributes]\n"
 

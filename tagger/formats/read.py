@@ -166,12 +166,7 @@ def _parse_json(line: str, place: str) -> Document:
         InputError: not even that can be used.
     """
     try:
-        content = json.loads(
-            line,
-            object_pairs_hook=_unique,
-            parse_float=_finite,
-            parse_constant=_refuse,
-        )
+        content = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg}, at character {error.pos + 1}") from error
     except RecursionError as error:
@@ -218,8 +213,9 @@ def _check_depth(content: dict[str, Any]) -> None:
     level: list[Any] = [content]
     for _ in range(DEEPEST):
         level = [inner for value in level for inner in _values(value)]
-    if level:
-        raise InputError(f"nested more than {DEEPEST} deep")
+        if not level:
+            return
+    raise InputError(f"nested more than {DEEPEST} deep")
 
 
 def _values(value: object) -> Iterable[Any]:
@@ -245,6 +241,9 @@ def _finite(number: str) -> float:
 
 def _refuse(name: str) -> None:
     raise InputError(f"not JSON: {name} is no number there")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
 
 
 def _kind(value: object) -> str:

@@ -34,8 +34,13 @@ _FRAGMENT = re.compile(r"\S+(?:[^\S\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+\S+)*")
 _JOINERS = "\u200c\u200d"  # in emoji, and in Persian and Indic words
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def _json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = _ENCODER.encode(value)
+    if text.isascii() and "\x7f" not in text:
+        return text
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
