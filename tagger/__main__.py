@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tagger.files import InputError, atomic_output
-from tagger.formats.read import INPUT_FORMATS, STANDARD_INPUT, SUFFIXES, read_documents
+from tagger.formats.read import INPUT_FORMATS, STANDARD_INPUT, read_documents
 from tagger.formats.write import (
     BRAT,
     BRAT_SUFFIXES,
@@ -167,7 +167,7 @@ def apply(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     if skipped:
         listed = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
-        say(f"Skipped files, since only {', '.join(SUFFIXES)} are read: {listed}", show_progress)
+        say(f"Skipped files: {listed}", show_progress)
     summary = ", ".join(f"{name}: {counts[name]:,}" for name in ("documents", "entities", "errors"))
     say(f"{summary}, {time.monotonic() - started:.1f} s", show_progress)
     return int(counts["errors"] > 0)
