@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tagger.files import InputError, atomic_output
 from tagger.formats.read import INPUT_FORMATS, STANDARD_INPUT, read_documents
@@ -26,7 +26,7 @@ from tagger.formats.write import (
 
 # What takes long to import is imported where it is used: bad arguments should not wait for it.
 if TYPE_CHECKING:
-    from tagger.predict import Tagger
+    from tagger.apply import Tagger
 
 DESCRIPTION = """\
 Tag the named entities in text.
@@ -145,7 +145,7 @@ def apply(arguments: argparse.Namespace) -> int:
     shown = started
     counts = Counter[str]()
     with ExitStack() as stack:
-        tagger = load(arguments.tagger, arguments.runtime, arguments.threads)
+        tagger = load(arguments.tagger, runtime=arguments.runtime, threads=arguments.threads)
         writers = [stack.enter_context(writer) for writer in make_writers(arguments, tagger, stack)]
         for document in tagger.tag(
             documents, wrapped=arguments.wrapped, threshold=arguments.threshold
@@ -173,11 +173,11 @@ def apply(arguments: argparse.Namespace) -> int:
     return int(counts["errors"] > 0)
 
 
-def load(folder: Path, runtime: str, threads: int | None) -> "Tagger":
-    """The tagger in a folder."""
-    from tagger.predict import Tagger
+def load(folder: Path, **options: Any) -> "Tagger":
+    """The tagger in a folder, see `Tagger.load`."""
+    from tagger.apply import Tagger
 
-    return Tagger.load(folder, runtime=runtime, threads=threads)
+    return Tagger.load(folder, **options)
 
 
 def say(message: str, clear: bool = False) -> None:
@@ -190,14 +190,8 @@ def check(arguments: argparse.Namespace) -> None:
     """Refuse arguments that cannot be used, before anything is loaded.
 
     Raises:
-        InputError: there is no such input, the tagger's folder is none, or an output exists or
-            cannot be written there.
+        InputError: there is no such input, or an output exists or cannot be written there.
     """
-    if not (arguments.tagger / "config.json").is_file():
-        raise InputError(
-            f"{arguments.tagger} is not the folder of a tagger: it has no config.json; "
-            "`make repro` or `make sample` makes data/tagger"
-        )
     source = Path(arguments.input)
     if arguments.input != STANDARD_INPUT and not os.access(source, os.R_OK):
         reason = "cannot be read" if source.exists() else "does not exist"

@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 
 class FakeTagger:
-    """Takes each word that begins with a capital for a PER, as `tagger.predict.Tagger` would."""
+    """Takes each word that begins with a capital for a PER, as `tagger.apply.Tagger` would."""
 
     labels = ("PER",)
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "tagger"
     path.mkdir()
     (path / "config.json").write_text("{}")
-    monkeypatch.setattr(command_line, "load", lambda folder, runtime, threads: FakeTagger())
+    monkeypatch.setattr(command_line, "load", lambda folder, **options: FakeTagger())
     return str(path)
 
 
@@ -135,7 +135,7 @@ def test_options_reach_the_tagger(
 ) -> None:
     calls: list[object] = []
 
-    def load(folder: Path, runtime: str, threads: int | None) -> FakeTagger:
+    def load(folder: Path, *, runtime: str, threads: int | None) -> FakeTagger:
         calls.extend([folder, runtime, threads])
         return FakeTagger()
 
@@ -189,7 +189,6 @@ def test_what_a_format_cannot_hold_is_an_error_of_the_document(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["{tmp}", "a.txt"], "is not the folder of a tagger: it has no config.json"),
         (["{tmp}/tagger", "none.txt"], "none.txt does not exist"),
         (["{tmp}/tagger", "a.txt", "-o", "a.txt"], "a.txt exists; add --force to replace it"),
         (["{tmp}/tagger", "a.txt", "--html", "a.txt"], "a.txt exists; add --force"),
@@ -222,6 +221,15 @@ def test_bad_arguments_end_before_anything_is_loaded(
     assert message.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "tagger"}
     assert (tmp_path / "a.txt").read_text() == "Ann"
+
+
+def test_a_folder_without_a_tagger_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("Ann")
+    assert apply(tmp_path, tmp_path / "a.txt", "-o", tmp_path / "out") == 2
+    assert capsys.readouterr().err.startswith(f"tagger: {tmp_path} holds no tagger: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 @pytest.mark.parametrize(
@@ -315,8 +323,8 @@ def test_memory_does_not_grow_with_the_number_of_documents(folder: str, tmp_path
 PROGRAM = """
 import sys
 import tagger.__main__ as command_line
-from tests.test_apply import FakeTagger
-command_line.load = lambda folder, runtime, threads: FakeTagger()
+from tests.test_command_line import FakeTagger
+command_line.load = lambda folder, **options: FakeTagger()
 sys.exit(command_line.main())
 """
 
