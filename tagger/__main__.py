@@ -174,10 +174,20 @@ def apply(arguments: argparse.Namespace) -> int:
 
 
 def load(folder: Path, **options: Any) -> "Tagger":
-    """The tagger in a folder, see `Tagger.load`."""
-    from tagger.apply import Tagger
+    """The tagger in a folder, see `Tagger.load`.
 
-    return Tagger.load(folder, **options)
+    Raises:
+        InputError: the folder holds none, or what the runtime needs is not installed.
+    """
+    try:
+        from tagger.apply import Tagger
+
+        return Tagger.load(folder, **options)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed, which --runtime {options['runtime']} needs; "
+            f"install it with `pip install {error.name}`, or choose another --runtime"
+        ) from error
 
 
 def say(message: str, clear: bool = False) -> None:

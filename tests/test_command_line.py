@@ -232,6 +232,18 @@ def test_a_folder_without_a_tagger_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(folder: Path, **options: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("tagger.apply.Tagger.load", load)
+    (tmp_path / "a.txt").write_text("Ann")
+    assert apply(tmp_path, tmp_path / "a.txt", "--runtime", "torch") == 2
+    assert "torch is not installed, which --runtime torch needs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "options", ["--threshold nan", "--threshold 1.1", "--threads 0", "--format xml", "--unit word"]
 )
