@@ -208,7 +208,8 @@ def test_stages_do_not_import_each_other_nor_the_library_a_stage() -> None:
 
 def test_the_package_declares_what_the_tagger_imports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
+    requirements = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
     assert third_party("tagger") == declared
 
 
