@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = DVC["stages"]
 FIRST_PARTY = ("stages", "tagger", "evaluation")
 VERSIONS = "requirements.lock"
+STYLE = "tagger/pages/style.css"  # of the report, which shares it with the tagger's own pages
 MAIN = Path("stages/__main__.py")
 HELPERS = {"__main__", "model_card", "onnx_graph", "runner", "sparse_adam", "temperature"}
 
@@ -66,13 +68,21 @@ def modules_of(name: str) -> set[Path]:
     return {path.relative_to(ROOT) for file in files for path in imports(file)}
 
 
-def third_party(package: str) -> set[str]:
-    """What a package needs that is neither Python's own nor of this repository, at any depth."""
+def third_party(package: str, *, extras: Collection[str] = ()) -> set[str]:
+    """What a package needs that is neither Python's own nor of this repository, at any depth.
+
+    `extras` are packages inside it that do not count.
+    """
     modules: set[Path] = set()
     for path in (ROOT / package).rglob("*.py"):
-        modules |= imports(path)
+        if path.parent.name not in extras:
+            modules |= imports(path)
     names = {name.split(".")[0] for module in modules for name in imported_names(module)}
     return names - sys.stdlib_module_names - {package, *FIRST_PARTY}
+
+
+def distributions(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
 
 
 def signature(name: str) -> inspect.Signature:
@@ -96,7 +106,7 @@ def is_code(dep: str) -> bool:
 def test_code_deps_are_the_imports(name: str) -> None:
     """A dep is a module, or a package of which at least one module is imported."""
     imported = modules_of(name)
-    deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep)}
+    deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep) and dep != STYLE}
     covered = {dep: {p for p in imported if p == dep or dep in p.parents} for dep in deps}
     assert all(covered.values()), "a dep that the stage does not import"
     assert set().union(*covered.values()) == imported, "an import that is no dep"
@@ -208,8 +218,16 @@ def test_stages_do_not_import_each_other_nor_the_library_a_stage() -> None:
 
 def test_the_package_declares_what_the_tagger_imports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    assert third_party("tagger") == declared
+    core = distributions(project["dependencies"])
+    assert third_party("tagger", extras=["serve"]) == core
+    assert third_party("tagger/serve") - core == distributions(
+        project["optional-dependencies"]["serve"]
+    )
+
+
+def test_the_report_depends_on_its_style_sheet() -> None:
+    assert (ROOT / STYLE).is_file()
+    assert STYLE in STAGES["evaluate"]["deps"]
 
 
 @pytest.mark.parametrize("package", ["evaluation", "review"])
