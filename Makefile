@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check cache-check verify fingerprint summary serve test test-fast remote lock
+.PHONY: review lock-check cache-check verify fingerprint summary serve serve-extra test test-fast remote lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -189,6 +189,7 @@ serve: .venv/serve  ## tag text in a browser, at http://127.0.0.1:8000, with wha
 		exec .venv/bin/python -m tagger.serve $$folder; done; \
 	echo 'There is no data/tagger yet: make repro or make sample makes one.' >&2; exit 1
 
+serve-extra: .venv/serve  ## add what the server needs, and what its tests do, to .venv
 .venv/serve: requirements-serve.lock .venv/done
 	.venv/bin/python -m pip install --use-pep517 -r requirements-serve.lock
 	touch $@

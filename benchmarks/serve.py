@@ -1,6 +1,6 @@
 """How quickly the server answers, and whether its memory stays as it is.
 
-Run as `python -m benchmarks.serve [FOLDER]` after `dvc repro` and `make .venv/serve`, on an idle
+Run as `python -m benchmarks.serve [FOLDER]` after `dvc repro` and `make serve-extra`, on an idle
 machine. It starts `python -m tagger.serve` on FOLDER (data/tagger), and takes the time to its first
 answer; then the time of each of many requests with one short text, sent one after the other on one
 connection; then how many of them 64 clients get answered, and the server's resident memory

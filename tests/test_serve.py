@@ -25,7 +25,7 @@ from tests.browser import CONTRASTS, watched
 from tests.conftest import ROOT
 from tests.fake_tagger import FakeTagger
 
-WITHOUT = "the extra serve is not installed: make .venv/serve"
+WITHOUT = "the extra serve is not installed: make serve-extra"
 pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
 pytest.importorskip("fastapi", reason=WITHOUT)
 uvicorn = pytest.importorskip("uvicorn", reason=WITHOUT)
