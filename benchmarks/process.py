@@ -1,12 +1,15 @@
 """Stages run as processes of their own, so that their time and memory can be told."""
 
+import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 import torch
@@ -16,11 +19,18 @@ ROOT = Path(__file__).parent.parent
 
 
 class Run(NamedTuple):
-    """What a process printed, the seconds that it took, and its peak resident memory in GiB."""
+    """A process that has ended.
+
+    output: what it printed
+    seconds: that it took
+    memory: its peak resident memory in GiB
+    processor_seconds: that its threads were at work, taken together
+    """
 
     output: str
     seconds: float
     memory: float
+    processor_seconds: float = math.nan
 
 
 def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> Run:
@@ -40,7 +50,9 @@ def run(command: list[str], folder: Path, variables: Mapping[str, str]) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Run(output, time.perf_counter() - start, usage.ru_maxrss / 2**20)  # KiB on Linux
+    seconds = time.perf_counter() - start
+    memory = usage.ru_maxrss / 2**20  # KiB on Linux
+    return Run(output, seconds, memory, usage.ru_utime + usage.ru_stime)
 
 
 def run_stage(
@@ -52,11 +64,11 @@ def run_stage(
     the stage's command sets; None keeps them.
     """
     stage = stage_of(name)
-    words = stage["cmd"].split()
-    parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    text = yaml.safe_dump(parameters | changes)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
-    for dep in stage["deps"]:
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
+    # DVC puts parameters into commands and paths in place of ${name}, too.
+    words = shlex.split(Template(stage["cmd"]).substitute(parameters))
+    for dep in (Template(dep).substitute(parameters) for dep in stage["deps"]):
         if dep in words and not (folder / dep).exists():
             (folder / dep).parent.mkdir(parents=True, exist_ok=True)
             (folder / dep).symlink_to(ROOT / dep)

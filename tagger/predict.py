@@ -15,7 +15,7 @@ import numpy as np
 from tagger.corpus.tags import Span
 from tagger.encoding.context import Context
 from tagger.encoding.encoder import Encoder
-from tagger.encoding.split import Batch, cut_by_cells
+from tagger.encoding.split import Batch, Split, cut_by_cells
 from tagger.files import reading
 from tagger.model.configuration import TaggerConfiguration
 from tagger.model.decoder import Decoder
@@ -59,7 +59,8 @@ class Predictor:
         """Find the entities of sentences of tokens.
 
         Args:
-            sentences: the tokens of each, see `Encoder.encode`
+            sentences: the tokens of each, see `Encoder.encode`. One of more than MAX_TOKENS is
+                tagged in parts, and what goes across two of them comes as two entities
             documents: the number of each sentence's document, see there
             executor: to tag several batches at a time
 
@@ -85,11 +86,27 @@ class Predictor:
 
         cut = cut_by_cells(split.lengths)
         results = (map if executor is None else executor.map)(predict, cut)
-        found: list[list[tuple[Span, float]]] = [[]] * len(sentences)
+        found: list[list[tuple[Span, float]]] = [[]] * len(split)
         for chosen, result in zip(cut, results, strict=True):
             for number, sentence in zip(chosen.tolist(), result, strict=True):
                 found[number] = sentence
-        return found
+        return found if len(split) == len(sentences) else _join(found, split, sentences)
+
+
+def _join(
+    found: Sequence[Sequence[tuple[Span, float]]], split: Split, sentences: Sequence[Sequence[str]]
+) -> list[list[tuple[Span, float]]]:
+    """The entities by sentence, from those by part of a sentence, see `Encoder.encode_types`."""
+    starts = np.cumsum([0, *map(len, sentences)])
+    numbers = np.searchsorted(starts, split.offsets[:-1], "right") - 1
+    shifts = split.offsets[:-1] - starts[numbers]
+    joined: list[list[tuple[Span, float]]] = [[] for _ in sentences]
+    for number, shift, entities in zip(numbers.tolist(), shifts.tolist(), found, strict=True):
+        joined[number] += [
+            (Span(span.start + shift, span.end + shift, span.type), score)
+            for span, score in entities
+        ]
+    return joined
 
 
 def read_configuration(record: Path) -> tuple[dict[str, Any], TaggerConfiguration]:

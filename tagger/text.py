@@ -34,11 +34,9 @@ follows `?`, `!`, `...` or a closing quote (`"Why?" he asked`).
 import re
 from collections.abc import Iterator
 
-VERSION = 1  # of the rules, to be raised when they change: a tagger's scores hold for its own
+from tagger.encoding.split import MAX_TOKENS
 
-# An LSTM takes as many steps, and memory, as the longest sentence of a batch has tokens. conllpp
-# has none of more than 124; what is longer is a list or a table that has lost its line breaks.
-MAX_TOKENS = 400
+VERSION = 1  # of the rules, to be raised when they change: a tagger's scores hold for its own
 
 Span = tuple[int, int]
 

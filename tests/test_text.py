@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.text import RawText, detokenize, shares_found
 from stages.download import download
-from tagger.text import MAX_TOKENS, split_text, split_words
+from tagger.encoding.split import MAX_TOKENS
+from tagger.text import split_text, split_words
 from tests.conftest import INPUTS, MIRROR
 
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagger.encoding.document import CASING_SIZE
+from tagger.encoding.document import CASING_SIZE, groups
 from tagger.encoding.layout import Layout
 from tagger.encoding.split import Split
 
 POSITIONS = 5  # sentences of a document: the first, the second, … and all from the fifth on
 COMMON = 500  # the rank of a word that counts half in the mean of its document
-GROUP = 50_000  # tokens whose vectors are in memory at a time, but for longer documents
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,8 @@ class Context:
             ).astype(np.float32),
         )
         tokens = split.offsets[np.append(starts, len(split))]  # where each document starts
-        start = 0
-        while start < len(starts):
-            end = max(start + 1, int(np.searchsorted(tokens, tokens[start] + GROUP, "right")) - 1)
+        for start, end in groups(tokens):
             context._sum(start, end, tokens[start : end + 1])
-            start = end
         return context
 
     def _sum(self, start: int, end: int, tokens: np.ndarray) -> None:

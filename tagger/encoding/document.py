@@ -1,6 +1,6 @@
 """What the document of a token tells that its sentence does not, as far as it needs no vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,26 @@ import numpy as np
 LOWER, CAPITALISED, CAPITALS, OTHERWISE = 0, 1, 3, 5
 CASINGS = 6
 CASING_SIZE = CASINGS + 1
+GROUP = 50_000  # tokens of whole documents that are worked on at a time
+
+
+def groups(tokens: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Documents in groups of GROUP tokens at most, but for longer documents.
+
+    What is computed for all tokens of a group takes an amount of memory that does not grow with
+    the number of documents.
+
+    Args:
+        tokens: the first token of each document, and the token after the last document
+
+    Yields:
+        the first document of a group, and the one after its last
+    """
+    start = 0
+    while start < len(tokens) - 1:
+        end = max(start + 1, int(np.searchsorted(tokens, tokens[start] + GROUP, "right")) - 1)
+        yield start, end
+        start = end
 
 
 def document_features(
@@ -26,7 +46,7 @@ def document_features(
         types: the token types (distinct tokens)
         tokens: the token type of each token, [tokens]
         offsets: sentence i has the tokens offsets[i] to offsets[i + 1], [sentences + 1]
-        documents: the number of each sentence's document, [sentences]
+        documents: the number of each sentence's document, from 0 up, [sentences]
 
     Returns:
         casing: [tokens, CASING_SIZE] bool. The first CASINGS values tell whether another token of
@@ -37,37 +57,51 @@ def document_features(
         mention ids: the number of the name that each token mentions, from 1, or 0 where it
             mentions none, or one that its document mentions only there, [tokens] int32
     """
-    lengths = np.diff(offsets)
-    first = offsets[:-1]
     lowered: dict[str, int] = {}
     lower = np.array([lowered.setdefault(type_.lower(), len(lowered)) for type_ in types])
-    # For each token a number which it shares with the same word in its document
-    _, words = np.unique(
-        documents.astype(np.int64).repeat(lengths) * len(lowered) + lower[tokens],
-        return_inverse=True,
-    )
+    is_upper = np.array([type_.isupper() for type_ in types])
+    has_no_lower = np.array([f"{type_}A".isupper() for type_ in types])
+    casing_of_type = np.array([_casing(type_) for type_ in types])
+    has_capital = np.array([any(map(str.isupper, type_)) for type_ in types])
 
-    # A sentence is in capitals if it has letters, and none in lower case.
-    is_upper = np.array([type_.isupper() for type_ in types])[tokens]
-    has_no_lower = np.array([f"{type_}A".isupper() for type_ in types])[tokens]
-    in_capitals = (
-        np.logical_or.reduceat(is_upper, first) & np.logical_and.reduceat(has_no_lower, first)
-    ).repeat(lengths)
-    is_first = np.zeros(len(tokens), dtype=bool)
-    is_first[first] = True
-    casings = np.array([_casing(type_) for type_ in types])[tokens]
-    casings += (casings == CAPITALISED) & (is_first | in_capitals)
-    casings += (casings == CAPITALS) & ~in_capitals
-    counts = np.bincount(words * CASINGS + casings, minlength=(words.max() + 1) * CASINGS)
-    is_own = np.arange(CASINGS) == casings[:, None]
-    is_elsewhere = counts.reshape(-1, CASINGS)[words] > is_own
+    casing = np.empty((len(tokens), CASING_SIZE), dtype=bool)
+    mention_ids = np.zeros(len(tokens), dtype=np.int32)
+    mentioned = 0  # the number of names so far
+    starts = np.append(np.flatnonzero(np.diff(documents, prepend=-1)), len(documents))
+    for start, end in groups(offsets[starts]):
+        sentences = slice(starts[start], starts[end])
+        chosen = slice(offsets[starts[start]], offsets[starts[end]])
+        some = tokens[chosen]
+        first = offsets[sentences] - chosen.start
+        lengths = np.diff(first, append=len(some))
+        # For each token a number which it shares with the same word in its document
+        _, words = np.unique(
+            documents[sentences].astype(np.int64).repeat(lengths) * len(lowered) + lower[some],
+            return_inverse=True,
+        )
 
-    names = np.array([any(map(str.isupper, type_)) for type_ in types])[tokens].nonzero()[0]
-    mentions = np.zeros(len(tokens), dtype=np.int32)
-    _, numbers, sizes = np.unique(words[names], return_inverse=True, return_counts=True)
-    several = sizes > 1
-    mentions[names] = np.where(several, several.cumsum(), 0)[numbers]
-    return np.column_stack((is_elsewhere, in_capitals)), mentions
+        # A sentence is in capitals if it has letters, and none in lower case.
+        in_capitals = (
+            np.logical_or.reduceat(is_upper[some], first)
+            & np.logical_and.reduceat(has_no_lower[some], first)
+        ).repeat(lengths)
+        is_first = np.zeros(len(some), dtype=bool)
+        is_first[first] = True
+        casings = casing_of_type[some]
+        casings += (casings == CAPITALISED) & (is_first | in_capitals)
+        casings += (casings == CAPITALS) & ~in_capitals
+        counts = np.bincount(words * CASINGS + casings, minlength=(words.max() + 1) * CASINGS)
+        is_own = np.arange(CASINGS) == casings[:, None]
+        casing[chosen, :CASINGS] = counts.reshape(-1, CASINGS)[words] > is_own
+        casing[chosen, CASINGS] = in_capitals
+
+        names = has_capital[some].nonzero()[0]
+        _, numbers, sizes = np.unique(words[names], return_inverse=True, return_counts=True)
+        several = sizes > 1
+        ids = np.where(several, mentioned + several.cumsum(), 0)
+        mention_ids[chosen][names] = ids[numbers]
+        mentioned += several.sum()
+    return casing, mention_ids
 
 
 def _casing(token: str) -> int:
