@@ -25,7 +25,7 @@ from tqdm import tqdm
 from stages.sparse_adam import SparseAdam
 from stages.temperature import fit_temperature
 from tagger.corpus.conll import SPLITS
-from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
+from tagger.corpus.tags import parse, tag_set, to_iob2, types_of
 from tagger.encoding.context import Context
 from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
 from tagger.encoding.split import TAGS, ContextFeatures, Split, batches
@@ -87,7 +87,8 @@ def train(
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
     tags = tag_set(types_of(iob2), scheme)
-    gold = gold_tags(validation, iob2)
+    assert validation.tags is not None
+    gold = validation.by_sentence(validation.tags, iob2)
     targets = [target_ids(split, iob2, tags, scheme) for split in (training, validation)]
     configuration = TaggerConfiguration(
         tags=tuple(tags),
@@ -225,18 +226,26 @@ def check_inputs(embeddings: Path, index: Path) -> None:
     check_hashes(embeddings, vectors, record, "Index the corpus with these word vectors again")
 
 
-def gold_tags(split: Split, iob2: Sequence[str]) -> list[list[str]]:
-    """The gold tags of each sentence of a split, whose ids are those of `iob2`."""
-    assert split.tags is not None
-    return split.by_sentence(split.tags, iob2)
-
-
 def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: str) -> np.ndarray:
-    """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64."""
-    convert = to_bioes if scheme == "BIOES" else to_iob2
+    """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64.
+
+    Entities of types that the tagger does not know have the tags of no entity.
+    """
+    assert split.tags is not None
     ids = {tag: id_ for id_, tag in enumerate(tags)}
-    sentences = gold_tags(split, iob2)
-    return np.array([ids[tag] for sentence in sentences for tag in convert(sentence)])
+    # By IOB2 tag id, the tag of a token that begins its entity or goes on with it, and whose entity
+    # goes on after it or ends there: [begins or goes on, goes on after or ends, IOB2 tags]
+    prefixes = (("B", "S"), ("I", "E")) if scheme == "BIOES" else (("B", "B"), ("I", "I"))
+    types = [parse(tag)[1] for tag in iob2]
+    table = np.array(
+        [[[ids.get(f"{p}-{t}", ids["O"]) for t in types] for p in pair] for pair in prefixes]
+    )
+    is_inside = np.array([tag.startswith("I-") for tag in iob2])[split.tags]
+    # A sentence that was cut (see `Encoder.encode_types`) may begin inside of an entity.
+    is_inside[split.offsets[:-1]] = False
+    ends = np.append(~is_inside[1:], True)
+    targets: np.ndarray = table[is_inside.astype(int), ends.astype(int), split.tags]
+    return targets
 
 
 def choose(device: str) -> torch.device:
