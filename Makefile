@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
+.PHONY: help sample repro ablation bench bench-peers bench-processors bench-review bench-size
 .PHONY: review lock-check cache-check verify fingerprint summary serve serve-extra test test-fast remote lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
@@ -100,6 +100,9 @@ measure = .venv/bin/python -m benchmarks.$(1) $(2) >benchmarks/partial.txt && \
 bench: .venv/done  ## after repro: the time and memory of training and of tagging
 	$(call measure,train)
 	$(call measure,tag)
+
+bench-size: .venv/done  ## the memory and time of each stage for corpora of up to 1,000,000 sentences
+	$(call measure,size)
 
 bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair, in an environment of its own
 	$(call measure,peers,.venv-peers/bin/python)

@@ -12,7 +12,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-import torch
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +104,9 @@ def processor() -> str:
 
 def machine() -> str:
     """The processor and the versions that figures were measured with."""
+    # Not at the top: a process is told to have had at least the memory of the one that started it.
+    import torch
+
     capability = torch.backends.cpu.get_cpu_capability()
     return (
         f"{processor()}, {os.cpu_count()} cores, {capability}; "

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,10 @@ from tagger.files import write_lines
 SIZES = (10_000, 100_000, 1_000_000)  # sentences of all three splits
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 STAGES = ("download", "index", "train", "evaluate", "export")
-CHANGES = {"corpus": "size", "embeddings": "size", "hidden": 16, "filters": 16, "epochs": 2}
+CHANGES: dict[str, Any] = {
+    "corpus": "size", "embeddings": "size",
+    "hidden": 8, "filters": 8, "batch_size": 128, "epochs": 2,
+}  # fmt: skip
 # As many words and dimensions as glove-wiki-gigaword-50, which most people start with
 WORD_COUNT, DIMENSION = 400_000, 50
 DOCUMENT = 15  # sentences
@@ -75,8 +79,8 @@ def make_vectors(folder: Path) -> None:
     """Write word vectors as the stage `embed` does, those of a tenth of the corpora's words."""
     folder.mkdir(parents=True)
     write_lines(folder / WORDS, [f"w{rank}" for rank in range(1, WORD_COUNT + 1)])
-    vectors = np.random.default_rng(0).normal(scale=0.5, size=(WORD_COUNT, DIMENSION))
-    np.save(folder / VECTORS, vectors.astype(np.float32))
+    vectors = np.random.default_rng(0).standard_normal((WORD_COUNT, DIMENSION), np.float32)
+    np.save(folder / VECTORS, vectors)
 
 
 def main() -> None:

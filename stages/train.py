@@ -37,6 +37,7 @@ from tagger.model.configuration import TaggerConfiguration
 from tagger.model.threads import configure_threads, parallel_map
 
 VALIDATION_BATCH = 64  # sentences
+MANY = 100  # tags, above which their number decides how long training takes
 # Of the index; test is for evaluate alone.
 READ = (TRAIN_TOKENS, CHARACTERS, TAGS, "train.safetensors", "validation.safetensors")
 
@@ -114,6 +115,8 @@ def train(
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
+    if len(tags) > MANY:
+        print(warn_of_tags(network, training, targets[0], batch_size), flush=True)
     contexts = [
         Context.of(split, vectors).features if document else None
         for split in (training, validation)
@@ -246,6 +249,33 @@ def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: s
     ends = np.append(~is_inside[1:], True)
     targets: np.ndarray = table[is_inside.astype(int), ends.astype(int), split.tags]
     return targets
+
+
+def warn_of_tags(network: BiLSTMCRF, split: Split, targets: np.ndarray, batch_size: int) -> str:
+    """A warning of what many tags cost: how long the CRF alone takes, tried with one batch.
+
+    Args:
+        network: not trained yet
+        split: the training sentences
+        targets: their gold tags, as ids of the network's tags, [tokens] int64
+        batch_size: in sentences
+    """
+    tags = network.configuration.tags
+    warning = f"warning: {len(tags):,} tags of {len(types_of(tags)):,} types"
+    if not network.configuration.crf:
+        return f"{warning}; the time of finding the best tags grows with the square of the tags"
+    cut = batches(split.lengths, batch_size)
+    batch = split.batch(cut[len(cut) // 2], None)
+    start = time.perf_counter()
+    emissions = torch.zeros(len(batch.positions), len(tags), requires_grad=True)
+    target = torch.from_numpy(targets[batch.positions])
+    torch.autograd.grad(network.loss(emissions, target, batch.layout), emissions)
+    seconds = (time.perf_counter() - start) * len(split.token_types) / len(batch.positions)
+    return (
+        f"{warning}; the transitions between them (crf) add about {seconds:,.0f} s to each epoch, "
+        "and their time grows with the square of the tags. Fewer types take less, scheme: IOB2 "
+        "too, and crf: false next to none of it"
+    )
 
 
 def choose(device: str) -> torch.device:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tagger.corpus.tags import is_allowed, tag_set, transitions
 from tagger.encoding.layout import Layout
+from tagger.model.constraints import Blocks, allowed_transitions
 from tagger.model.crf import CRF
 
 lengths_of_sentences = st.lists(st.integers(1, 4), min_size=1, max_size=4)
@@ -84,3 +85,46 @@ def test_a_sentence_of_certain_tags_neither_overflows_nor_underflows() -> None:
     (gradient,) = torch.autograd.grad(loss, emissions)
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert gradient.abs().max() < 1e-6
+
+
+@settings(max_examples=15)
+@given(lengths_of_sentences, st.sampled_from(["IOB2", "BIOES"]), st.integers(0, 2**31))
+def test_products_over_what_is_allowed_are_those_over_all_pairs(
+    lengths: list[int], scheme: str, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    tags = tag_set(["A", "B", "C"], scheme)
+    crf = CRF(tags, scheme)
+    assert crf.blocks is None, "with few tags all pairs take less time"
+    for parameter in crf.parameters():
+        torch.nn.init.normal_(parameter)
+    emissions = torch.randn(sum(lengths), len(tags), requires_grad=True)
+    found = []
+    for blocks in (None, Blocks.of(tags, scheme)):
+        crf.blocks = blocks
+        loss = crf.loss(
+            emissions, torch.zeros(sum(lengths), dtype=torch.int64), Layout.of(np.array(lengths))
+        )
+        found.append((loss, *torch.autograd.grad(loss, (emissions, *crf.parameters()))))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("scheme", ["IOB2", "BIOES"])
+def test_blocks_hold_each_allowed_transition_once(scheme: str) -> None:
+    tags = tag_set(["PER", "X-Y", "per", "a"], scheme)
+    allowed = {(a, b) for a in tags for b in tags if is_allowed(a, b, scheme)}
+    matrix = allowed_transitions(tags, scheme)
+    assert {(tags[i], tags[j]) for i, j in zip(*matrix.nonzero(), strict=True)} == allowed
+    blocks = Blocks.of(tags, scheme)
+    for some, turned in ((blocks, False), (blocks.reversed(), True)):
+        pairs = [
+            *itertools.product(some.closed, some.open),
+            *zip(some.left, some.right, strict=True),
+        ]
+        found = [(tags[j], tags[i]) if turned else (tags[i], tags[j]) for i, j in pairs]
+        assert sorted(found) == sorted(allowed)
+        assert some.right.tolist() == sorted(some.right)
+    assert len(blocks.closed) * len(blocks.open) < len(tags) ** 2 * (
+        0.4 if scheme == "BIOES" else 0.6
+    )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagger.corpus.tags import Span, is_allowed, spans, tag_set, transitions
 from tagger.encoding.layout import Layout
+from tagger.model.constraints import MANY_TAGS, Blocks
 from tagger.model.crf import CRF
 from tagger.model.decoder import BLOCK, Decoder
 
@@ -131,6 +132,28 @@ def test_tags_and_likelihood_are_those_of_the_crf_in_training(
     assert likelihood == pytest.approx(-loss, rel=1e-6)
 
 
+@settings(max_examples=15, deadline=None)
+@given(lengths_of_sentences, schemes, temperatures, seeds)
+def test_what_is_not_allowed_need_not_be_computed(
+    lengths: list[int], scheme: str, temperature: float, seed: int
+) -> None:
+    types = ["A", "B", "C"]
+    model = make_model(types, scheme, lengths, seed)
+    decoder, layout = model.decoder, model.layout
+    asked = [every_span(length, types) for length in lengths]
+    found = []
+    for blocks in (None, Blocks.of(model.tags, scheme)):
+        decoder.blocks = blocks
+        tags = decoder.decode(model.emissions, layout)
+        likelihood = decoder.log_likelihood(model.emissions, tags, layout, temperature)
+        spans_ = decoder.span_probabilities(model.emissions, layout, asked, temperature)
+        found.append((tags.tolist(), likelihood, list(itertools.chain(*spans_))))
+    (all_pairs, first, probabilities), (allowed, second, others) = found
+    assert all_pairs == allowed
+    assert first == pytest.approx(second, rel=1e-12)
+    assert probabilities == pytest.approx(others, rel=1e-9, abs=1e-300)
+
+
 def test_of_equal_sequences_the_lowest_tags_win() -> None:
     tags = tag_set(["A", "B"])
     decoder = Decoder(tags, "IOB2", np.zeros((5, 5)), np.zeros(5), np.zeros(5))
@@ -154,6 +177,7 @@ def test_a_sentence_has_the_same_bits_alone_and_in_any_batch(
     model = make_model(names, scheme, lengths, seed)
     if types == 40:
         assert len(model.tags) ** 2 > BLOCK
+        assert (len(model.tags) > MANY_TAGS) == (scheme == "BIOES")
     random = np.random.default_rng(seed)
     asked = []
     for length in lengths:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.encoding import document
 from tagger.encoding.context import COMMON, POSITIONS, Context, context_size
 from tagger.encoding.document import CASINGS, is_in_capitals
 from tagger.encoding.layout import Layout
@@ -167,7 +166,7 @@ def test_a_document_alone_tells_bit_for_bit_what_it_tells_among_others(
     vectors = VECTORS.astype(precision)
     alone = [features_of([document], vectors) for document in documents]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(document, "GROUP", group)
+        patch.setattr("tagger.encoding.document.GROUP", group)
         together = features_of(documents, vectors)
     assert np.array_equal(together, np.concatenate(alone))
 

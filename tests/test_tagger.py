@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import Document, Tagger, apply
+from tagger.corpus.tags import Span
 from tagger.encoding.encoder import Encoder
+from tagger.encoding.split import MAX_TOKENS
 from tagger.files import InputError
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import decoder_of
@@ -179,3 +181,17 @@ def test_a_folder_without_a_tagger_is_named(tmp_path: pytest.TempPathFactory) ->
         InputError, match=r"holds no tagger: .*config.json is missing. `make repro`"
     ):
         Tagger.load(str(tmp_path))
+
+
+def test_a_sentence_of_any_length_is_tagged_in_parts(tagger: Tagger) -> None:
+    words = ["Mr.", "Bush", "met", "the", "U.S."] * 500
+    (whole,) = tagger.predictor.predict([words], [0])
+    starts = range(0, len(words), MAX_TOKENS)
+    parts = tagger.predictor.predict([words[i : i + MAX_TOKENS] for i in starts], [0] * len(starts))
+    expected = [
+        (Span(span.start + start, span.end + start, span.type), score)
+        for start, part in zip(starts, parts, strict=True)
+        for span, score in part
+    ]
+    assert whole == expected
+    assert whole[-1][0].end > MAX_TOKENS

@@ -1,18 +1,26 @@
 """Training repeats its bits, learns, stops, and writes all or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import stages.train
-from stages.train import train
+from stages.train import target_ids, train, warn_of_tags
+from tagger.corpus.tags import is_allowed, spans, tag_set, to_iob2, transitions
+from tagger.encoding.split import MAX_TOKENS
 from tagger.files import InputError
+from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import WEIGHTS
 from tests.conftest import Data, run_evaluate
+from tests.factories import FULL, make_split
 
 SMALL: dict[str, Any] = {
     "scheme": "BIOES",
@@ -149,3 +157,41 @@ def test_interrupted_it_leaves_nothing(
         with pytest.raises(KeyboardInterrupt):
             run_train(sample, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["O", *tag_set(["A", "B"])]), min_size=1), min_size=1),
+    st.sampled_from(["IOB2", "BIOES"]),
+)
+def test_targets_mark_the_entities_of_types_that_the_tagger_knows(
+    drawn: list[list[str]], scheme: str
+) -> None:
+    gold = [to_iob2(tags) for tags in drawn]
+    iob2, tags = tag_set(["A", "B"]), tag_set(["B"], scheme)
+    flat = np.array([iob2.index(tag) for sentence in gold for tag in sentence], dtype=np.int32)
+    split = replace(make_split([len(sentence) for sentence in gold]), tags=flat)
+    found = split.by_sentence(target_ids(split, iob2, tags, scheme), tags)
+    for sentence, expected in zip(found, gold, strict=True):
+        assert spans(sentence) == [span for span in spans(expected) if span.type == "B"]
+        assert all(is_allowed(*pair, scheme) for pair in transitions(sentence))
+
+
+def test_a_sentence_that_is_cut_within_an_entity_has_targets_that_are_allowed() -> None:
+    iob2 = tag_set(["A"])
+    entity = ["B-A", *["I-A"] * MAX_TOKENS]
+    tags = np.array([iob2.index(tag) for tag in entity], dtype=np.int32)
+    split = replace(make_split([len(entity)]), tags=tags)
+    bioes = tag_set(["A"], "BIOES")
+    first, second = split.by_sentence(target_ids(split, iob2, bioes, "BIOES"), bioes)
+    assert (first[0], first[-1], second) == ("B-A", "E-A", ["S-A"])
+
+
+def test_many_tags_come_with_a_warning_of_their_time() -> None:
+    tags = tag_set([f"T{i}" for i in range(40)], "BIOES")
+    split = make_split([4, 3, 5])
+    targets = np.zeros(12, dtype=np.int64)
+    for crf, expected in ((True, "add about 0 s to each epoch"), (False, "finding the best tags")):
+        network = BiLSTMCRF(torch.zeros(12, 3), replace(FULL, tags=tuple(tags), crf=crf))
+        warning = warn_of_tags(network, split, targets, 2)
+        assert warning.startswith("warning: 161 tags of 40 types; ")
+        assert expected in warning

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.encoding.encoder import Encoder
+from tagger.encoding.split import MAX_TOKENS
 from tagger.encoding.vocabulary import LONGEST, Match, Vocabulary, character_ids
 from tagger.files import InputError, write_lines
 from tests.factories import ENCODER
@@ -73,3 +74,16 @@ def test_encoding_gives_each_token_its_ids() -> None:
     assert split.offsets.tolist() == [0, 3, 5]
     assert split.documents.tolist() == [0, 1]
     assert split.tags is None
+
+
+def test_a_long_sentence_becomes_several_of_one_document() -> None:
+    long = ["May"] * (2 * MAX_TOKENS + 1)
+    split = ENCODER.encode([["a"], long, ["b"], long[:MAX_TOKENS]], [3, 3, 3, 4])
+    assert split.lengths.tolist() == [1, MAX_TOKENS, MAX_TOKENS, 1, 1, MAX_TOKENS]
+    assert split.documents.tolist() == [0, 0, 0, 0, 0, 1]
+    cut = ENCODER.encode(
+        [["a"], *(long[:n] for n in (MAX_TOKENS, MAX_TOKENS, 1)), ["b"], long[:MAX_TOKENS]],
+        [3, 3, 3, 3, 3, 4],
+    )
+    for name, array in vars(split).items():
+        assert array is vars(cut)[name] is None or np.array_equal(array, vars(cut)[name]), name
