@@ -61,7 +61,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
     folder = tmp_path_factory.mktemp("sample")
     data = Data(folder / "corpus", folder / "embeddings", folder / "index")
     download(INPUTS / "corpora", data.corpus, corpus="sample")
-    embed(INPUTS / "vectors", data.embeddings, embeddings="sample")
+    embed(INPUTS / "vectors/sample", data.embeddings)
     index(data.corpus, data.embeddings, data.index)
     return data
 

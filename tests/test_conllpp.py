@@ -37,10 +37,10 @@ def real(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) 
     root = Clone(INPUTS.parent.parent, env)
     code = (
         "import sys; from pathlib import Path; from stages.embed import embed; "
-        "embed(Path(sys.argv[1]), Path(sys.argv[2]), embeddings='glove-wiki-gigaword-50')"
+        "embed(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     python = ("python", "-c", code)
-    root.run(*python, str(INPUTS / "vectors"), str(folder / "embeddings"))
+    root.run(*python, str(INPUTS / "vectors/glove-wiki-gigaword-50"), str(folder / "embeddings"))
     index(folder / "corpus", folder / "embeddings", folder / "index")
     return folder
 
