@@ -145,17 +145,21 @@ def write_vectors(path: Path, blocks: Iterable[Block], output: Path) -> tuple[li
                 dimension = block.vectors.shape[1]
                 _write_header(file, 0, dimension)
             finite = np.isfinite(block.vectors).all(axis=1)
+            if not finite.all():
+                bad = int(finite.argmin())
+                raise InputError(
+                    f"{path}, {block.unit} {block.places[bad]} "
+                    f"({block.words[bad][:50].decode(errors='replace')!r}): a number is not finite "
+                    f"in single precision; correct it, or delete the {block.unit}"
+                )
             rows: list[int] = []
             for row, (place, data) in enumerate(zip(block.places, block.words, strict=True)):
                 word = data.decode(errors="replace")
-                where = f"{path}, {block.unit} {place} ({word[:50]!r})"
-                if not finite[row]:
-                    raise InputError(
-                        f"{where}: a number is not finite in single precision; correct it, or "
-                        f"delete the {block.unit}"
-                    )
                 if "\n" in word:
-                    raise InputError(f"{where}: a line feed in a word; get the file again")
+                    raise InputError(
+                        f"{path}, {block.unit} {place} ({word[:50]!r}): a line feed in a word; get "
+                        "the file again"
+                    )
                 undecoded += REPLACEMENT in word and word.encode() != data
                 if not word:
                     nameless += 1

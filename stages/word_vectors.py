@@ -9,6 +9,8 @@ import bz2
 import gzip
 import io
 import lzma
+import shutil
+import tempfile
 import zipfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ import numpy as np
 from tagger.files import InputError, reading
 
 BLOCK = 4096  # words
+BUFFER = 2**17  # bytes
 LONGEST = 10_000  # bytes of a word in a binary file; a longer one is a sign of damage
 ZIP, FASTTEXT = b"PK\x03\x04", (793712314).to_bytes(4, "little")
 OPENERS: dict[bytes, Callable[[Any], Any]] = {
@@ -62,7 +65,7 @@ def read_blocks(path: Path) -> Iterator[Block]:
         file = _open(path, stack)
         start = file.peek(4)
         if start.startswith(FASTTEXT):
-            yield from _fasttext(path)
+            yield from _fasttext(path, file)
             return
         if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise InputError(f"{path} is UTF-16; save it as UTF-8")
@@ -74,9 +77,9 @@ def read_blocks(path: Path) -> Iterator[Block]:
         header = first.split()
         # A line that begins with a blank has the vector of a blank.
         has_header = len(header) == 2 and b"".join(header).isdigit() and not first[:1].isspace()
-        if has_header and _is_binary(file.peek(BLOCK)[:BLOCK]):
+        if has_header and _is_binary(file.peek(1), int(header[1])):
             yield from _binary(path, file, *map(int, header))
-        elif _is_binary(first[:BLOCK]):
+        elif _is_binary(first, 1):
             raise InputError(f"{path} has no vectors that can be read. {FORMS}")
         else:
             yield from _text(path, file, number, first, has_header)
@@ -84,15 +87,19 @@ def read_blocks(path: Path) -> Iterator[Block]:
 
 def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
     """Open a file for reading, decompressed where its first bytes say that it is compressed."""
-    file = stack.enter_context(path.open("rb"))
+    file = io.BufferedReader(stack.enter_context(path.open("rb", buffering=0)), BUFFER)
     start = file.peek(6)
     for magic, opener in OPENERS.items():
         if start.startswith(magic):
-            return io.BufferedReader(stack.enter_context(opener(file)), 2**18)
+            return io.BufferedReader(stack.enter_context(opener(file)), BUFFER)
     if not start.startswith(ZIP):
         return file
     archive = stack.enter_context(zipfile.ZipFile(file))
-    members = [info.filename for info in archive.infolist() if not info.is_dir()]
+    members = [
+        info.filename
+        for info in archive.infolist()
+        if not info.is_dir() and not info.filename.startswith("__MACOSX/")  # which macOS adds
+    ]
     if len(members) != 1:
         listed = ", ".join(members[:10]) + (", …" if len(members) > 10 else "")
         raise InputError(
@@ -100,15 +107,15 @@ def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
             "wanted, and name it"
         )
     member: Any = stack.enter_context(archive.open(members[0]))
-    return io.BufferedReader(member, 2**18)
+    return io.BufferedReader(member, BUFFER)
 
 
-def _is_binary(data: bytes) -> bool:
-    """Whether data is not text: it has control characters, and no number follows the word."""
-    fields = data.split(None, 2)
-    if len(fields) > 1 and _is_number(fields[1]):
+def _is_binary(data: bytes, dimension: int) -> bool:
+    """Whether data is no text: no vector ends its first line, nor is all of it printable ASCII."""
+    fields = data.lstrip(b"\r\n").partition(b"\n")[0].rsplit(None, min(dimension, len(data)))
+    if len(fields) > dimension and all(map(_is_number, fields[-dimension:])):
         return False
-    return any(byte < 9 or 13 < byte < 32 for byte in data)
+    return any(byte < 9 or 13 < byte < 32 or byte > 126 for byte in data[:BUFFER])
 
 
 def _text(
@@ -251,13 +258,19 @@ def _binary(path: Path, file: io.BufferedReader, count: int, dimension: int) -> 
         )
 
 
-def _fasttext(path: Path) -> Iterator[Block]:
+def _fasttext(path: Path, file: io.BufferedReader) -> Iterator[Block]:
     """The blocks of fastText's .bin, whose vectors gensim sums up from those of sub-words."""
     print(
         f"{path} is a model of fastText: its words are read, with their vectors. The sub-words, "
         "from which fastText makes up vectors of other words, are not used"
     )
-    vectors = gensim.models.fasttext.load_facebook_vectors(str(path))
+    with tempfile.NamedTemporaryFile(suffix=".bin") as unpacked:
+        name = str(path)
+        if not isinstance(file.raw, io.FileIO):  # gensim fails where the file is compressed
+            shutil.copyfileobj(file, unpacked)
+            unpacked.flush()
+            name = unpacked.name
+        vectors = gensim.models.fasttext.load_facebook_vectors(name)
     for start in range(0, len(vectors), BLOCK):
         words = [word.encode() for word in vectors.index_to_key[start : start + BLOCK]]
         places = [*range(start + 1, start + len(words) + 1)]
