@@ -87,7 +87,8 @@ def read_blocks(path: Path) -> Iterator[Block]:
 
 def _open(path: Path, stack: ExitStack) -> io.BufferedReader:
     """Open a file for reading, decompressed where its first bytes say that it is compressed."""
-    file = io.BufferedReader(stack.enter_context(path.open("rb", buffering=0)), BUFFER)
+    raw: Any = stack.enter_context(path.open("rb", buffering=0))
+    file = io.BufferedReader(raw, BUFFER)
     start = file.peek(6)
     for magic, opener in OPENERS.items():
         if start.startswith(magic):
@@ -179,13 +180,18 @@ def _text(
                 ) from None
             places.append(number)
             found.append(fields[0].strip())
-            if len(found) == BLOCK:
-                count += len(found)
-                yield _block(path, places, found, numbers, dimension)
-                places, found, numbers = [], [], array("f")
         last = line
         number, line = number + 1, file.readline()
-    count += len(found)
+        if len(found) == BLOCK or not line:
+            if count == 0 and len(found) > 1 and not has_header and all(map(_is_number, found)):
+                raise InputError(
+                    f"{path}, lines {places[0]} to {places[-1]}: each begins with a number, not "
+                    f"with a word. {FORMS}"
+                )
+            count += len(found)
+            vectors = np.frombuffer(numbers, np.float32).reshape(-1, dimension)
+            yield Block("line", places, found, vectors)
+            places, found, numbers = [], [], array("f")
     if count == 0:
         raise InputError(f"{path} has no words after its first line; get it again")
     if stated is not None and count != stated:
@@ -198,20 +204,6 @@ def _text(
             f"{path}: the first line states {stated:,} words, but {count:,} follow. These are "
             "read; if nobody cut or extended the file on purpose, get it again"
         )
-    if found:
-        yield _block(path, places, found, numbers, dimension)
-
-
-def _block(
-    path: Path, places: list[int], words: list[bytes], numbers: "array[float]", dimension: int
-) -> Block:
-    """A block of text; refused where it has numbers in the place of words."""
-    if all(map(_is_number, words)) and len(words) > 1:
-        raise InputError(
-            f"{path}, lines {places[0]} to {places[-1]}: each begins with a number, not with a "
-            f"word. {FORMS}"
-        )
-    return Block("line", places, words, np.frombuffer(numbers, np.float32).reshape(-1, dimension))
 
 
 def _is_number(field: bytes) -> bool:

@@ -261,12 +261,15 @@ def test_what_gensim_writes_is_read_as_it_was(
 
 
 def test_blocks_join_and_the_bytes_are_those_of_numpy(tmp_path: Path) -> None:
-    """The second block ends with a word that the first has."""
+    """The second block ends with a word that the first has, and the last is numbers alone."""
     count = 2 * BLOCK
-    text = "".join(f"{'w0' if i == count - 1 else f'w{i}'} {i} -1\n" for i in range(count + 1))
+    names = [f"w{i}" for i in range(count)]
+    names[-1] = "w0"
+    names += ["12", "34"]
+    text = "".join(f"{name} {i} -1\n" for i, name in enumerate(names))
     words, vectors = read(tmp_path, text)
-    expected = [i for i in range(count + 1) if i != count - 1]
-    assert words == [f"w{i}" for i in expected]
+    expected = [i for i in range(count + 2) if i != count - 1]
+    assert words == [names[i] for i in expected]
     assert vectors.tolist() == [[i, -1] for i in expected]
     np.save(tmp_path / "expected.npy", vectors)
     written = (tmp_path / "out" / "vectors.npy").read_bytes()
