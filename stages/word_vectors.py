@@ -182,7 +182,7 @@ def _text(
             found.append(fields[0].strip())
         last = line
         number, line = number + 1, file.readline()
-        if len(found) == BLOCK or not line:
+        if found and (len(found) == BLOCK or not line):
             if count == 0 and len(found) > 1 and not has_header and all(map(_is_number, found)):
                 raise InputError(
                     f"{path}, lines {places[0]} to {places[-1]}: each begins with a number, not "

@@ -177,7 +177,7 @@ def test_a_real_replacement_character_is_not_told(
     [
         ("", " is empty"),
         (" \n\n", " is empty"),
-        ("3 2\n", " has no words after its first line"),
+        ("3 2\n\n", " has no words after its first line"),
         ("the 1\na 2\n", r", line 1 \('the'\): only one number .* list of frequencies"),
         ("the\na\n", r", line 1 \('the'\): no numbers, with blanks or tabs between, .*\.bin"),
         ("the,1,2\n", r", line 1 \('the,1,2'\): no numbers, with blanks or tabs"),
@@ -266,7 +266,7 @@ def test_blocks_join_and_the_bytes_are_those_of_numpy(tmp_path: Path) -> None:
     names = [f"w{i}" for i in range(count)]
     names[-1] = "w0"
     names += ["12", "34"]
-    text = "".join(f"{name} {i} -1\n" for i, name in enumerate(names))
+    text = "".join(f"{name} {i} -1\n" for i, name in enumerate(names)) + "\n"
     words, vectors = read(tmp_path, text)
     expected = [i for i in range(count + 2) if i != count - 1]
     assert words == [names[i] for i in expected]
