@@ -25,7 +25,15 @@ FIRST_PARTY = ("stages", "tagger", "evaluation")
 VERSIONS = "requirements.lock"
 STYLE = "tagger/pages/style.css"  # of the report, which shares it with the tagger's own pages
 MAIN = Path("stages/__main__.py")
-HELPERS = {"__main__", "model_card", "onnx_graph", "runner", "sparse_adam", "temperature"}
+HELPERS = {
+    "__main__",
+    "model_card",
+    "onnx_graph",
+    "runner",
+    "sparse_adam",
+    "temperature",
+    "word_vectors",
+}
 
 each_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -147,14 +155,10 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     # A stage that makes one folder calls it `output`; any other path has its argument's name, but
     # for a folder with the name of a parameter, which says what is in it.
     (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
-<<<<<<< HEAD
     # One that a parameter names, as in data/inputs/vectors/${embeddings}, has its folder's name.
     folders = [re.sub(r"/\$\{\w+\}$", "", path) for path in arguments]
-    expected = ["output" if path == only else Path(path).stem for path in folders]
-=======
-    stems = ["output" if path == only else Path(path).stem for path in arguments]
+    stems = ["output" if path == only else Path(path).stem for path in folders]
     expected = [f"{s}_folder" if s in stage.get("params", []) else s for s in stems]
->>>>>>> main
     assert [p.name for p in positional] == expected
 
 
@@ -184,13 +188,7 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
     assert set(STAGES) == set(stages.__main__.STAGES)
-<<<<<<< HEAD
-    assert {*STAGES, "__main__", "runner", "sparse_adam", "temperature", "word_vectors"} == {
-        path.stem for path in (ROOT / "stages").glob("*.py")
-    }
-=======
     assert set(STAGES) | HELPERS == {path.stem for path in (ROOT / "stages").glob("*.py")}
->>>>>>> main
 
 
 def test_train_keeps_its_run_cache_and_git_gets_the_metrics() -> None:
