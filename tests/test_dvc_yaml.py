@@ -173,7 +173,6 @@ def test_params_are_the_keyword_only_arguments(name: str) -> None:
 def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
     read = {key for stage in STAGES.values() for key in stage.get("params", [])}
     in_paths = {key for s in STAGES.values() for key in re.findall(r"\$\{(\w+)\}", s["cmd"])}
-    assert not read & in_paths, "DVC and the stage would read the text of a key differently"
     assert set(PARAMS) == read | in_paths
     assert not any(isinstance(value, (dict, list)) for value in PARAMS.values())
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
