@@ -187,13 +187,14 @@ def files_of(folder: Path, description: Description) -> dict[str, Path | Link]:
         InputError: there is no train, a split has several files, or a file has another name than a
             split's.
     """
+    urls: dict[str, Link] = {str(split): link for split, link in description.urls.items()}
     local = {
         split: [folder / f"{split}{s}" for s in SUFFIXES if (folder / f"{split}{s}").is_file()]
         for split in SPLITS
     }
     for split, paths in local.items():
         several = [str(path) for path in paths]
-        several += [f"{folder / FILE}: urls.{split}"] if split in description.urls else []
+        several += [f"{folder / FILE}: urls.{split}"] if split in urls else []
         if description.dataset and several:
             several.append(f"{folder / FILE}: dataset")
         if len(several) > 1:
@@ -201,9 +202,9 @@ def files_of(folder: Path, description: Description) -> dict[str, Path | Link]:
     if description.dataset and description.urls:
         raise InputError(f"{folder / FILE}: urls and dataset: keep one")
     found: dict[str, Path | Link] = {
-        split: local[split][0] if local[split] else description.urls[split]
+        split: local[split][0] if local[split] else urls[split]
         for split in SPLITS
-        if local[split] or split in description.urls
+        if local[split] or split in urls
     }
     if not description.dataset:
         _refuse_other_names(folder, [split for split in SPLITS if split not in found])

@@ -1,8 +1,8 @@
 """The tags of a corpus as its authors write them, read as the tags of `tagger.corpus.tags`.
 
 Read are IOB1, IOB2 and BIOES and their relatives with other letters (BILOU, BMES, BMEWO), with any
-of `-_:/.|` between letter and type, with the letter last (`PER-B`), in lower case (`b-per`), letters
-without a type (`B`, `I`), and types without a letter (`PER`).
+of `-_:/.|` between letter and type, with the letter last (`PER-B`), in lower case (`b-per`),
+letters without a type (`B`, `I`), and types without a letter (`PER`).
 """
 
 import re
@@ -83,7 +83,9 @@ def read_dialect(counts: Mapping[str, int]) -> Dialect:
     used = {letter for letter, _ in found.values()}
     family = next((family for family in FAMILIES if used <= set(family)), None)
     if family is None:
-        raise UnreadableTagError(next(tag for tag in found if found[tag][0] not in "BI"), sorted(used))
+        raise UnreadableTagError(
+            next(tag for tag in found if found[tag][0] not in "BI"), sorted(used)
+        )
     if FAMILIES[family] not in ("", "BIOES"):
         notes.append(f"{FAMILIES[family]} is read as BIOES")
     read = {tag: f"{LETTERS[letter]}-{type_}" for tag, (letter, type_) in found.items()}

@@ -98,7 +98,10 @@ def read_corpus(folder: Path, name: str, held_out: float) -> Corpus:
         for split, sentences in splits.items()
     }
     scheme, repairs = _check_scheme(splits, remarks)
-    splits = {split: _drop_empty(split, sentences, remarks) for split, sentences in splits.items()}
+    is_iob2 = scheme == "IOB2" and not repairs
+    splits = {
+        split: _tidy(split, sentences, is_iob2, remarks) for split, sentences in splits.items()
+    }
     splits = _hold_out(splits, held_out, remarks)
     return Corpus(
         name,
@@ -286,13 +289,18 @@ def _schemes_by_file(splits: Mapping[str, Sequence[Sentence]]) -> str:
     return ", ".join(found)
 
 
-def _drop_empty(split: str, sentences: Sequence[Sentence], remarks: _Remarks) -> list[Sentence]:
+def _tidy(
+    split: str, sentences: Sequence[Sentence], is_iob2: bool, remarks: _Remarks
+) -> list[Sentence]:
     """The sentences in IOB2 without empty tokens; their entities keep their other tokens."""
     kept = []
     dropped = gone = 0
     for sentence in sentences:
-        entities = spans(sentence.tags)
         tokens = sentence.tokens
+        if is_iob2 and "" not in tokens:
+            kept.append(sentence)
+            continue
+        entities = spans(sentence.tags)
         lines = sentence.lines
         if "" in tokens:
             is_there = [token != "" for token in tokens]
@@ -377,11 +385,11 @@ def _tag_set(splits: Mapping[str, Sequence[Sentence]], remarks: _Remarks) -> lis
         )
     others: set[str] = set()
     for split in SPLITS[1:]:
-        counts = count_entities(splits[split])
-        if unseen := sorted(counts.keys() - known):
+        if unseen := sorted(types_in(splits[split]) - known):
+            counts = count_entities(splits[split])
             numbers = ", ".join(f"{type_} ({counts[type_]})" for type_ in unseen)
             remarks.warnings.append(
-                f"{split} has entities of types that train lacks, so they count as missed: {numbers}"
+                f"{split} has types that train lacks; their entities count as missed: {numbers}"
             )
             others.update(unseen)
     return [*tag_set(known), *tag_set(others)[1:]]

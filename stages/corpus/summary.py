@@ -1,6 +1,7 @@
 """What the pipeline understands of a corpus, as text."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from stages.corpus.dialect import count_entities
@@ -23,8 +24,9 @@ def summarise(corpus: Corpus) -> str:
         lines.append(f"  {split}: {where}: {violation.problem} ({token}), read as {tag}")
     if len(corpus.repairs) > SHOWN:
         lines.append(f"  and {len(corpus.repairs) - SHOWN} more")
-    lines += _sizes(corpus)
-    lines += _types(corpus)
+    counts = {split: count_entities(sentences) for split, sentences in corpus.splits.items()}
+    lines += _sizes(corpus, counts)
+    lines += _types(corpus, counts)
     for one, other in combinations(SPLITS, 2):
         if n := count_shared(corpus.splits[other], corpus.splits[one]):
             share = n / len(corpus.splits[other])
@@ -39,7 +41,7 @@ def count_shared(sentences: Iterable[Sentence], others: Iterable[Sentence]) -> i
     return sum(tuple(sentence.tokens) in known for sentence in sentences)
 
 
-def _sizes(corpus: Corpus) -> list[str]:
+def _sizes(corpus: Corpus, counts: Mapping[str, Counter[str]]) -> list[str]:
     rows = [["", "sentences", "tokens", "documents", "entities", "longest sentence"]]
     for split, sentences in corpus.splits.items():
         longest = max(sentences, key=lambda s: len(s.tokens))
@@ -47,7 +49,7 @@ def _sizes(corpus: Corpus) -> list[str]:
             len(sentences),
             sum(len(s.tokens) for s in sentences),
             len({s.document for s in sentences}),
-            sum(count_entities(sentences).values()),
+            counts[split].total(),
         )
         rows.append(
             [
@@ -59,8 +61,7 @@ def _sizes(corpus: Corpus) -> list[str]:
     return _align(rows)
 
 
-def _types(corpus: Corpus) -> list[str]:
-    counts = {split: count_entities(sentences) for split, sentences in corpus.splits.items()}
+def _types(corpus: Corpus, counts: Mapping[str, Counter[str]]) -> list[str]:
     types = [tag.removeprefix("B-") for tag in corpus.tags if tag.startswith("B-")]
     total = {type_: sum(n[type_] for n in counts.values()) for type_ in types}
     types.sort(key=lambda type_: -total[type_])

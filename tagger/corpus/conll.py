@@ -123,6 +123,7 @@ class ConllFile:
     tag_columns: int = 1
     layout: Layout = DEFAULT
     separator: str = field(init=False)
+    _least: int = field(init=False)  # number of columns: those that are named must be there
     tags: frozenset[str] = frozenset()
     width: int = 0
     comments: int = 0
@@ -136,16 +137,16 @@ class ConllFile:
                     f"{self.file} is not in the encoding {self.layout.encoding} ({error}); name "
                     "another one"
                 ) from error
+        token, tag = (i if i >= 0 else -1 - i for i in (self.layout.token, self.layout.tag))
+        self._least = max(token, tag, self.tag_columns) + 1
         self.separator = self.layout.separator
         if self.separator == "auto":
             self.separator = "tab" if self._has_tabs() else "whitespace"
         if re.search(rb"(?m)^(\xef\xbb\xbf)?#", self.data):
-            known = {
-                cells[self.layout.tag]
-                for _, line in self._read()
-                if line[:1] != "#" and self._is_wide(cells := self._split(line))
-            }
-            self.tags = frozenset(known)
+            rows = (self._split(line) for _, line in self._read() if line and line[0] != "#")
+            known = [(len(row), row[self.layout.tag]) for row in rows if len(row) >= self._least]
+            self.width = known[0][0] if known else 0
+            self.tags = frozenset(tag for _, tag in known)
 
     def read(self) -> list[Sentence]:
         """Its sentences, see `read_conll`."""
@@ -174,27 +175,13 @@ class ConllFile:
             return sentences
         return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
 
-    @property
-    def _least(self) -> int:
-        """The least number of columns: those that are named must be there."""
-        token, tag = self.layout.token, self.layout.tag
-        first, last = (i if i >= 0 else -1 - i for i in (token, tag))
-        return max(first, last, self.tag_columns) + 1
-
-    def _is_wide(self, cells: Sequence[str]) -> bool:
-        return len(cells) >= self._least
-
     def _read(self) -> Iterator[tuple[int, str]]:
-        """Each line that is not empty with its number, without white space at its end."""
+        """Each line with its number, without white space at its end."""
         # Only a line feed or a carriage return ends a line, unlike for str.splitlines.
         file = io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline=None)
-        number = 0
         try:
             for number, line in enumerate(file, 1):
-                yield (
-                    number,
-                    line.lstrip(BOM).rstrip("\n ") if line[0] == BOM else line.rstrip("\n "),
-                )
+                yield number, line.lstrip(BOM).rstrip() if line[0] == BOM else line.rstrip()
         except UnicodeDecodeError:
             raise self._not_utf8() from None
 
@@ -217,7 +204,7 @@ class ConllFile:
             return False
         lines = with_tabs = with_blanks = 0
         for _, line in self._read():
-            if line.strip() and line[0] != "#" and not line.startswith(DOCUMENT_START):
+            if line and line[0] != "#" and not line.startswith(DOCUMENT_START):
                 cells = line.split("\t")
                 lines += 1
                 if len(cells) >= self._least:
@@ -234,12 +221,14 @@ class ConllFile:
         cells = [cell for cell in line.translate(ASCII_BLANKS).split(" ") if cell]
         return cells if len(cells) > 1 else line.split()
 
-    def _is_comment(self, line: str, cells: Sequence[str], width: int) -> bool:
+    def _is_comment(self, line: str, cells: Sequence[str]) -> bool:
         """Whether a line that begins with #, at the start of a sentence, holds no token."""
-        has_columns = len(cells) == width if width else self._is_wide(cells)
-        return not has_columns or not (
-            cells[self.layout.tag] in self.tags or _is_tag(cells[self.layout.tag])
-        )
+        if len(cells) < self._least or (self.width and len(cells) != self.width):
+            return True
+        if self.separator == "tab" and "\t" not in line:
+            return True
+        tag = cells[self.layout.tag]
+        return tag not in self.tags and not _is_tag(tag)
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """The token and the tags of each line with its number, and () where a sentence ends.
@@ -249,11 +238,11 @@ class ConllFile:
         layout, n = self.layout, self.tag_columns
         mark = layout.documents or DOCUMENT_START
         is_fixed = layout.token < 0 or layout.tag < 0  # then all lines need the same columns
-        width = self.width = self.comments = 0
+        width = self.comments = 0
         starts = True
         number = 0
         for number, line in self._read():
-            if line.isspace() or not line:
+            if not line:
                 starts = True
                 yield number, ()
                 continue
@@ -267,7 +256,7 @@ class ConllFile:
                 starts = True
                 yield number, (DOCUMENT_START,)
                 continue
-            if line[0] == "#" and starts and self._is_comment(line, cells, width):
+            if line[0] == "#" and starts and self._is_comment(line, cells):
                 if NEW_DOCUMENT.match(line) and layout.documents is not False:
                     yield number, (DOCUMENT_START,)
                 self.comments += 1
@@ -279,15 +268,18 @@ class ConllFile:
             starts = False
             if len(cells) == width - 1 and line[0] in " \t":
                 cells.insert(0, "")  # an empty token between blanks
-            self._check_width(number, line, cells, width if is_fixed else 0)
-            width = self.width = width or len(cells)
-            end = layout.tag % len(cells) + 1
-            yield number, (sys.intern(cells[layout.token]), *map(sys.intern, cells[end - n : end]))
+            if len(cells) != width:
+                self._check_width(number, line, cells, width if is_fixed else 0)
+                width = len(cells)
+                self.width = self.width or width
+            end = layout.tag % width + 1
+            tags = map(sys.intern, cells[end - n : end])
+            yield number, (sys.intern(cells[layout.token]), *tags)
         yield number + 1, ()
 
     def _check_width(self, number: int, line: str, cells: Sequence[str], width: int) -> None:
-        what = f"{self.file}, line {number}: {line[:80]!r}"
-        if not self._is_wide(cells):
+        if len(cells) < self._least:
+            what = f"{self.file}, line {number}: {line[:80]!r}"
             between = "tabs" if self.separator == "tab" else "white space"
             raise InputError(
                 f"{what} has {'no tag' if len(cells) == 1 else 'too few tags'}; a line needs at "
