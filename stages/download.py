@@ -22,7 +22,11 @@ REPAIRS = "repairs.csv"
 
 
 def download(
-    folder: Path, output: Path, *, corpus: str, held_out: Annotated[float, Field(gt=0, lt=0.5)]
+    corpus_folder: Path,
+    output: Path,
+    *,
+    corpus: str,
+    held_out: Annotated[float, Field(gt=0, lt=0.5)],
 ) -> None:
     """Write {train,validation,test}.parquet to `output`: tokens, ner_tags (ClassLabel), document.
 
@@ -30,7 +34,7 @@ def download(
     some did.
 
     Args:
-        folder: of the corpus
+        corpus_folder: the folder of the corpus
         output: the folder to write
         corpus: the name of the corpus
         held_out: the share of train's documents for each split that the corpus lacks
@@ -39,7 +43,7 @@ def download(
         InputError: there is no such corpus, it cannot be reached, its checksum is wrong, or it is
             malformed.
     """
-    found = read_corpus(folder, corpus, held_out)
+    found = read_corpus(corpus_folder, corpus, held_out)
     print(summarise(found), flush=True)
     features = datasets.Features(
         tokens=datasets.List(datasets.Value("string")),

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -132,7 +133,7 @@ def test_the_command_imports_what_its_modules_name(name: str) -> None:
 @each_stage
 def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     stage = STAGES[name]
-    program, what, *arguments = stage["cmd"].split("python -m ")[1].split()
+    program, what, *arguments = shlex.split(stage["cmd"].split("python -m ")[1])
     assert (program, what) == ("stages", name)
     data = [dep for dep in paths(stage["deps"]) if not is_code(dep) and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
@@ -141,7 +142,7 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     # A stage that makes one folder calls it `output`; any other path has its argument's name, but
     # for a folder with the name of a parameter, which says what is in it.
     (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
-    stems = ["output" if path == only else Path(path).stem for path in arguments]
+    stems = ["output" if path == only else Path(path).stem.strip("${}") for path in arguments]
     expected = [f"{s}_folder" if s in stage.get("params", []) else s for s in stems]
     assert [p.name for p in positional] == expected
 

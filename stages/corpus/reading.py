@@ -122,7 +122,7 @@ def _check_folder(folder: Path, name: str) -> None:
     Raises:
         InputError: it is so.
     """
-    corpora = folder.parent
+    corpora = folder.parents[len(Path(name).parts) - 1] if Path(name).parts else folder
     known = sorted(p.name for p in corpora.iterdir() if p.is_dir()) if corpora.is_dir() else []
     if name not in known or folder.name != name:
         raise InputError(
