@@ -51,7 +51,7 @@ def describe_coverage(corpus: Corpus, vocabulary: Vocabulary, where: str) -> str
         unknown = sum(
             n for token, n in counts.items() if vocabulary.look_up(token).how == "unknown"
         )
-        shares.append(f"{split} {unknown / counts.total():.1%}")
+        shares.append(f"{split} {100 * unknown / counts.total():.1f} %")
     size = f"{len(vocabulary.rows):,}"
     return f"tokens without one of the {size} vectors in {where}: {', '.join(shares)}"
 

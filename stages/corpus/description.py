@@ -8,10 +8,18 @@ import re
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from tagger.corpus.conll import DOCUMENT_START, SPLITS, Layout
 from tagger.files import InputError
@@ -85,6 +93,12 @@ class Description(_Model):
             raise ValueError("columns are counted from 1, or from the end with -1")
         return value
 
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        if self.token is not None and self.token == self.tag:
+            raise ValueError(f"token and tag are the same column: {self.token}")
+        return self
+
     @field_validator("encoding")
     @classmethod
     def _check_encoding(cls, value: str) -> str:
@@ -148,21 +162,27 @@ def read_description(folder: Path) -> Description:
     try:
         return Description.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"] if str(part) not in ("int", "str"))
-        if problem["type"] == "extra_forbidden":
-            where = problem["loc"][:-1]
-            model = DataSet if where == ("dataset",) else Link if where else Description
-            raise InputError(
-                f"{path}: there is no key {key!r}; there are: {', '.join(model.model_fields)}"
-            ) from error
-        remedy = {
-            "dataset.revision": "; give the 40 digits of the commit: a branch or a tag may move",
-            "encoding": "",
-        }.get(key, "")
-        raise InputError(
-            f"{path}: {key}: {problem['input']!r:.80} is refused: {problem['msg']}{remedy}"
-        ) from error
+        raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """What is wrong with a key of corpus.yaml, and what helps."""
+    place = [str(part) for part in problem["loc"] if part not in ("int", "str", "[key]")]
+    key, value = ".".join(place), f"{problem['input']!r:.80}"
+    if problem["type"] == "extra_forbidden":
+        models: dict[str, type[_Model]] = {"dataset": DataSet, "urls": Link}
+        model = models.get(place[0] if len(place) > 1 else "", Description)
+        return f"there is no key {key!r}; there are: {', '.join(model.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{key} is missing; add it"
+    reason = problem["msg"].removeprefix("Value error, ")
+    if key == "dataset.revision":
+        reason = "give the 40 digits of a commit, in quotes: a branch or a tag may move"
+    elif key == "documents":
+        reason = "say how a line begins that starts a document, or false"
+    elif key == "":
+        return reason
+    return f"{key}: {value} is refused: {reason}"
 
 
 def refuse_links(folder: Path) -> None:

@@ -70,7 +70,8 @@ def read_dialect(counts: Mapping[str, int]) -> Dialect:
         )
         letters = {letter for letter, _ in best.values()}
         # Types without letters can look as if some had one: e-mail, S-Bahn.
-        is_likely = 2 * sum(tags[tag] for tag in best) > sum(tags.values()) and letters != {"E"}
+        is_scheme = "B" in letters or not letters & {"E", "L"}
+        is_likely = is_scheme and 2 * sum(tags[tag] for tag in best) > sum(tags.values())
         if is_likely:
             for tag in tags.keys() - best.keys():
                 raise UnreadableTagError(tag)
@@ -99,9 +100,9 @@ class UnreadableTagError(ValueError):
         self.tag = tag
         mixed = f": the letters {', '.join(letters)} belong to no one scheme" if letters else ""
         super().__init__(
-            f"{tag!r} is not a tag{mixed}: expected O, or B-, I-, E- or S- and a type, or one of "
-            "the other ways to write tags that the README lists. If the tags are in another "
-            "column, say in which: `tag: 2` in corpus.yaml"
+            f"{tag!r} is not a tag{mixed}: expected O, or B-, I-, E- or S- and a type (any but O), "
+            "or one of the other ways to write tags that the README lists. If the tags are in "
+            "another column, say in which: `tag: 2` in corpus.yaml"
         )
 
 
@@ -131,7 +132,7 @@ def _matches(
 
 _READINGS = [
     ((separator, flags, is_last), "; ".join(filter(None, [
-        f"tags are written like {'PER' + separator + 'B' if is_last else 'B' + separator + 'PER'}"
+        f"written like {'PER' + separator + 'B' if is_last else 'B' + separator + 'PER'}"
         if is_last or separator != "-" else "",
         "some letters are in lower case" if flags else "",
     ])))

@@ -178,21 +178,24 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
     Raises:
         InputError: they are.
     """
-    counted = total = 0
-    for sentence in sentences:
+    counted = same = total = 0
+    longer = [sentence for sentence in sentences if len(sentence.tokens) > 1]
+    for sentence in longer:
         last = None
         for token in sentence.tokens:
             number = int(token) if token.isdecimal() else None
             counted += number is not None and (last is None or number == last + 1)
             last = number
-            total += 1
-    if counted >= 0.9 * total and any(len(s.tokens) > 1 for s in sentences):
-        first = next(s for s in sentences if len(s.tokens) > 1)
+        total += len(sentence.tokens)
+        same += len(set(sentence.tokens)) == 1
+    is_counted = counted >= 0.9 * total
+    is_same = len(longer) >= 10 and same >= 0.9 * len(longer)
+    if longer and (is_counted or is_same):
+        what = "counts the tokens" if is_counted else "is the same for all tokens of a sentence"
         raise InputError(
-            f"{first.location(0)}: the first column counts the tokens ({first.excerpt()[:40]}); "
-            f"say in {FILE} which column has the tokens, such as `token: 2`, and, unless it is the "
-            "last, which has the tags, such as `tag: 3`; or, if the tokens are these numbers, "
-            "`token: 1`"
+            f"{longer[0].location(0)}: the first column {what} ({longer[0].excerpt()[:40]}); say "
+            f"in {FILE} which column has the tokens, such as `token: 2`, and, unless it is the "
+            "last, which has the tags, such as `tag: 3`; or, if these are the tokens, `token: 1`"
         )
 
 
@@ -267,8 +270,8 @@ def _check_scheme(
             f"the sentence: {first.sentence.excerpt()}"
         )
     remarks.notes.append(
-        f"{counts[scheme]} of {entities:,} entities break {scheme}; they are read as conlleval "
-        "does, for which an entity starts where the type changes"
+        f"places that break {scheme}: {counts[scheme]}, of {entities:,} entities; they are read as "
+        "conlleval does, for which an entity starts where the type changes"
     )
     return scheme, [
         (split, v, iob2(spans(v.sentence.tags), len(v.sentence.tags))[v.token])
@@ -318,8 +321,7 @@ def _tidy(
             gone += 1
     if dropped:
         remarks.notes.append(
-            f"{split}: {dropped} empty tokens are left out"
-            + (f", and {gone} sentences of nothing else" if gone else "")
+            f"{split}: empty tokens left out: {dropped}; sentences of nothing else: {gone}"
         )
     if not kept:
         raise InputError(f"{sentences[0].file} holds no token that is not empty")

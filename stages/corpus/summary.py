@@ -30,7 +30,7 @@ def summarise(corpus: Corpus) -> str:
     for one, other in combinations(SPLITS, 2):
         if n := count_shared(corpus.splits[other], corpus.splits[one]):
             share = n / len(corpus.splits[other])
-            lines.append(f"{n} sentences of {other} ({share:.1%}) also stand in {one}")
+            lines.append(f"{n} sentences of {other} ({100 * share:.1f} %) also stand in {one}")
     lines += [f"warning: {warning}" for warning in corpus.warnings]
     return "\n".join(lines)
 

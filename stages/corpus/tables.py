@@ -107,8 +107,8 @@ def read_jsonl(file: str, data: bytes, description: Description) -> list[Sentenc
                 continue
             try:
                 found = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{file}, line {number} is not JSON: {error}") from error
+            except json.JSONDecodeError as error:
+                raise InputError(f"{file}, line {number} is not JSON: {error.msg}") from error
             if not isinstance(found, dict):
                 raise InputError(f"{file}, line {number}: {line[:80]!r} is no JSON object")
             columns = Columns(description, found, f"{file}, line {number}")

@@ -218,7 +218,7 @@ class ConllFile:
             return [cell.strip() for cell in line.split("\t")]
         if line.isascii() or self.layout.separator == "whitespace":
             return line.split()
-        cells = [cell for cell in line.translate(ASCII_BLANKS).split(" ") if cell]
+        cells = [cell.strip() for cell in line.translate(ASCII_BLANKS).split(" ") if cell]
         return cells if len(cells) > 1 else line.split()
 
     def _is_comment(self, line: str, cells: Sequence[str]) -> bool:
