@@ -6,7 +6,7 @@ The inputs are one invented corpus in many forms, each with a property of publis
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ SENTENCES: list[list[Token]] = [
     [("Jaro", "B-PER"), ("van", "I-PER"), ("Pell", "I-PER"), ("left", "O"), ("Oslo", "B-LOC")],
     [("Lene", "B-PER"), ("saw", "O"), ("Old", "B-LOC"), ("Tarn", "I-LOC"), (".", "O")],
     [("no", "O"), ("one", "O")],
-] * 40
+] * 20
 EXPECTED = [[tag for _, tag in sentence] for sentence in SENTENCES]
 
 
@@ -78,12 +78,12 @@ TABS = conll(line="{}\t{}".format)
 
 
 def read(
-    tmp_path: Path, texts: dict[str, str | bytes] | str | bytes, description: str = ""
+    tmp_path: Path, texts: Mapping[str, str | bytes] | str | bytes, description: str = ""
 ) -> Corpus:
     """Read a corpus of some files; one text stands for all three splits in CoNLL format."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    files = texts if isinstance(texts, dict) else {f"{split}.conll": texts for split in SPLITS}
+    files = texts if isinstance(texts, Mapping) else {f"{split}.conll": texts for split in SPLITS}
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -174,7 +174,9 @@ def test_layouts_are_understood(tmp_path: Path, text: str | bytes, description: 
     assert tags_of(corpus) == EXPECTED
     tokens = [s.tokens for s in corpus.splits["train"]]
     assert tokens == [[token for token, _ in sentence] for sentence in SENTENCES]
-    assert corpus.notes == corpus.warnings == corpus.repairs == []
+    assert not corpus.notes
+    assert not corpus.warnings
+    assert not corpus.repairs
 
 
 @pytest.mark.parametrize(
@@ -213,12 +215,12 @@ def test_odd_tokens_are_kept_and_empty_ones_dropped(
     ("text", "description", "documents"),
     [
         ("-DOCSTART- O\n\n" + GOOD + "-DOCSTART- O\n\n" + GOOD, "", 2),
-        ("-DOCSTART- O\n\n" + GOOD + "-DOCSTART- O\n\n" + GOOD, "documents: false", 240),
-        (conll(before=lambda i: "# newdoc id = a\n" * (i % 20 == 0)), "", 6),
-        (conll(before=lambda i: "# newdoc\n" * (i % 20 == 0)), "documents: false", 120),
-        (conll(before=lambda i: "#begin document\n" * (i % 30 == 0)) + "#end document\n",
+        ("-DOCSTART- O\n\n" + GOOD + "-DOCSTART- O\n\n" + GOOD, "documents: false", 120),
+        (conll(before=lambda i: "# newdoc id = a\n" * (i % 10 == 0)), "", 6),
+        (conll(before=lambda i: "# newdoc\n" * (i % 10 == 0)), "documents: false", 60),
+        (conll(before=lambda i: "#begin document\n" * (i % 15 == 0)) + "#end document\n",
          "documents: '#begin document'", 4),
-        (GOOD, "", 120),
+        (GOOD, "", 60),
     ],
 )  # fmt: skip
 def test_documents_start_where_the_description_says(
@@ -261,7 +263,7 @@ def test_a_few_slips_are_repaired_counted_and_listed(
 
 def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
     slips = "x O\nTarn I-LOC\n\n"
-    corpus = read(tmp_path, GOOD * 10 + slips * 15)
+    corpus = read(tmp_path, GOOD * 20 + slips * 15)
     assert len(corpus.repairs) == 45
     output = summarise(corpus)
     assert output.count(", read as B-LOC") == 10
@@ -270,8 +272,8 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read(tmp_path / "again", GOOD + slips * 2)
     for words in (
-        "line 602: I-LOC after O breaks IOB2",
-        "of 486 entities: IOB2: 6, IOB1: 480, BIOES: 492",
+        "line 302: I-LOC after O breaks IOB2",
+        "of 246 entities: IOB2: 6, IOB1: 240, BIOES: 252",
     ):
         assert words in str(error.value)
 
@@ -283,17 +285,17 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         (numbered(0, " "), "", "say in corpus.yaml which column has the tokens, such as `token: 2"),
         ("# x = 1\n" + numbered(1, "\t"), "", "train.conll, line 2: the first column counts"),
         (conll(line="doc1 {} {}".format), "", "the first column is the same for all tokens"),
-        (GOOD + "x O\n# no token\n", "", "train.conll, line 602: 3 columns, but the lines"),
-        (GOOD.encode() + b"\xfc O\n", "", "line 601: byte 0xfc is not UTF-8; save the file as UTF-8"
-         "or name its encoding in corpus.yaml: `encoding: latin-1`"),
+        (GOOD + "x O\n# no token\n", "", "train.conll, line 302: 3 columns, but the lines"),
+        (GOOD.encode() + b"\xfc O\n", "", "line 301: byte 0xfc is not UTF-8; save the file as UTF-8"
+         ", or name its encoding in corpus.yaml: `encoding: latin-1`"),
         (GOOD.encode("utf-16"), "", "`encoding: utf-16`, for example"),
         (GOOD + "ü O\n", "encoding: ascii", "train.conll is not in the encoding ascii ("),
-        (TABS + "Old\n", "", "line 601: 'Old' has no tag; a line needs at least 2 columns with ta"),
-        (TABS + "Old\t\n", "", "line 601: 'Old' has no tag"),
+        (TABS + "Old\n", "", "line 301: 'Old' has no tag; a line needs at least 2 columns with ta"),
+        (TABS + "Old\t\n", "", "line 301: 'Old' has no tag"),
         (written(lambda t: "NN" if t == "O" else "VB"), "", "is not a tag: expected O"),
         (written(lambda t: t.replace("PER", "O")), "", "'B-O' is not a tag"),
-        (GOOD + "x PER\n", "", "line 601: 'PER' is not a tag"),
-        (GOOD + "x _\n", "", "line 601: '_' is not a tag"),
+        (GOOD + "x PER\n", "", "line 301: 'PER' is not a tag"),
+        (GOOD + "x _\n", "", "line 301: '_' is not a tag"),
         (GOOD + "x M-PER\nx U-PER\n", "", "the letters B, I, M, U belong to no one scheme"),
         (written(lambda _: "_"), "", "train.conll has no tags but _"),
         (GOOD, "tag: 7", "'Jaro B-PER' has 2 columns; corpus.yaml names column 7 of each line"),
@@ -318,8 +320,8 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         ({}, "dataset: {path: a/b, trust_remote_code: true}", "no key 'dataset.trust_remote_code'"),
         ({}, "dataset: {path: ./data}", "dataset: ./data: there is no such folder in "),
         ({}, "dataset: {path: ..}", "dataset: .. is outside of "),
-        ({"train.conll": GOOD, "dev.conll": GOOD}, "", "dev.conll is not read under this name: rena"
-         "to validation.conll"),
+        ({"train.conll": GOOD, "dev.conll": GOOD}, "", "dev.conll is not read under this name: "
+         "rename it to validation.conll"),
         ({"train.txt": GOOD}, "", "train.txt is not read under this name: rename it to train.conl"),
         ({"train.conll": GOOD, "train.jsonl": "{}"}, "", "train is there more than once: "),
         ({"train.conll": GOOD}, "dataset: {path: a/b}", "corpus.yaml: dataset; keep one"),
@@ -384,7 +386,7 @@ def test_tables_are_read_and_splits_that_lack_are_held_out(
     corpus = read(tmp_path, {name: data}, description)
     per_document = 6 if name == "train.jsonl" else 1
     sizes = {split: len(sentences) for split, sentences in corpus.splits.items()}
-    assert sizes == {"train": 96, "validation": 12, "test": 12}
+    assert sizes == {"train": 48, "validation": 6, "test": 6}
     sentences = [(tuple(s.tokens), tuple(s.tags)) for split in SPLITS for s in corpus.splits[split]]
     assert sorted(sentences) == sorted(tuple(zip(*s, strict=True)) for s in SENTENCES)
     for of_split in corpus.splits.values():
@@ -459,7 +461,7 @@ def test_a_type_that_train_lacks_counts_as_missed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     scores = score({split: GOOD + "May B-DATE\n2031 I-DATE\n"})
-    assert scores[split]["support"] == 161
+    assert scores[split]["support"] == 81
     assert scores[split]["types"]["DATE"] == {
         "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1,
     }  # fmt: skip
@@ -467,8 +469,7 @@ def test_a_type_that_train_lacks_counts_as_missed(
     assert f"{warning}: DATE (1)\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("tag", ["_", "O"])
-@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize(("split", "tag"), [("validation", "O"), ("test", "_")])
 def test_a_split_without_gold_entities_is_warned_of_and_breaks_nothing(
     score: Callable[[dict[str, str]], dict[str, Any]],
     split: str,
@@ -486,7 +487,7 @@ def test_a_split_without_gold_entities_is_warned_of_and_breaks_nothing(
     ("per", "loc"),
     [
         ("all", "seen_entities"), ("length_1", "type.all"), ("micro avg", "weighted avg"),
-        ("NA", "null"), ("macro/avg-1.gold", "f1"), ("0", "support"), ("O-", "<b>"),
+        ("NA", "macro/avg-1.gold"), ("O-", "0"),
     ],
 )  # fmt: skip
 def test_a_type_may_be_called_anything(
@@ -496,9 +497,9 @@ def test_a_type_may_be_called_anything(
     scores = score(dict.fromkeys(SPLITS, text))
     for split in ("validation", "test"):
         support = {name: row["support"] for name, row in scores[split]["types"].items()}
-        assert support == {per: 80, loc: 80}
-        assert scores[split]["support"] == 160
-        assert scores[split]["slices"]["seen_entities"]["support"] == 160
+        assert support == {per: 40, loc: 40}
+        assert scores[split]["support"] == 80
+        assert scores[split]["slices"]["seen_entities"]["support"] == 80
 
 
 def test_tokens_with_blanks_go_through_the_pipeline(
@@ -515,8 +516,8 @@ def test_tokens_with_blanks_go_through_the_pipeline(
 def test_sentences_that_also_stand_in_train_are_counted(tmp_path: Path) -> None:
     texts = {"train.conll": GOOD, "validation.conll": "new B-LOC\n", "test.conll": GOOD + "q O\n"}
     corpus = read(tmp_path, texts)
-    assert count_shared(corpus.splits["test"], corpus.splits["train"]) == 120
-    assert "120 sentences of test (99.2 %) also stand in train" in summarise(corpus)
+    assert count_shared(corpus.splits["test"], corpus.splits["train"]) == 60
+    assert "60 sentences of test (98.4 %) also stand in train" in summarise(corpus)
 
 
 def test_check_corpus_says_what_download_says_and_the_coverage(
