@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: check-corpus review lock-check cache-check verify fingerprint summary test test-fast remote lock
+.PHONY: check-corpus review lock-check cache-check verify fingerprint summary serve serve-extra
+.PHONY: test test-fast remote lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -147,8 +148,19 @@ summary: .venv/done
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
 FREEZE = .venv/bin/python -m pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'
-WANTED = .venv/bin/python -c 'import sys, tomllib; \
-	t = tomllib.load(open("pyproject.toml", "rb")); print(*t[sys.argv[1]][sys.argv[2]], sep="\n")'
+WANTED = .venv/bin/python -c 'import functools, operator, sys, tomllib; \
+	t = tomllib.load(open("pyproject.toml", "rb")); \
+	print(*functools.reduce(operator.getitem, sys.argv[1:], t), sep="\n")'
+
+# What .venv/wanted names, beside what the tools need. It leaves .venv again, so that no other
+# extra's lock has it.
+define lock-extra
+	.venv/bin/python -m pip install --quiet -r .venv/wanted -c requirements-dev.lock $(2)
+	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
+		| grep -vxFf requirements-dev.lock) >requirements-$(1).lock
+	grep -v '^-r' requirements-$(1).lock >.venv/wanted
+	.venv/bin/python -m pip uninstall --quiet --yes -r .venv/wanted
+endef
 
 lock:  ## choose the newest versions that pyproject.toml allows, into requirements*.lock
 	$(call empty-folder,.venv)
@@ -160,9 +172,9 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	.venv/bin/python -m pip install --quiet -r .venv/wanted
 	(echo '-r requirements.lock'; $(FREEZE) | grep -vxFf requirements.lock) >requirements-dev.lock
 	$(WANTED) dependency-groups remote >.venv/wanted
-	.venv/bin/python -m pip install --quiet -r .venv/wanted -c requirements-dev.lock
-	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
-		| grep -vxFf requirements-dev.lock) >requirements-remote.lock
+	$(call lock-extra,remote)
+	($(WANTED) project optional-dependencies serve && $(WANTED) dependency-groups serve) >.venv/wanted
+	$(call lock-extra,serve,-c requirements-remote.lock)
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
@@ -174,6 +186,16 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	$(call empty-folder,.venv)
 	"$$PYTHON" -m venv .venv
 	.venv/bin/python -m pip install --use-pep517 -r requirements-dev.lock
+	touch $@
+
+serve: .venv/serve  ## tag text in a browser, at http://127.0.0.1:8000, with what repro or sample trained
+	@for folder in data/tagger .sample/data/tagger; do test ! -e $$folder/config.json || \
+		exec .venv/bin/python -m tagger.serve $$folder; done; \
+	echo 'There is no data/tagger yet: make repro or make sample makes one.' >&2; exit 1
+
+serve-extra: .venv/serve  ## add what the server needs, and what its tests do, to .venv
+.venv/serve: requirements-serve.lock .venv/done
+	.venv/bin/python -m pip install --use-pep517 -r requirements-serve.lock
 	touch $@
 
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
