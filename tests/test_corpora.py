@@ -21,7 +21,7 @@ from stages.index import index
 from stages.train import train
 from tagger.corpus.conll import SPLITS
 from tagger.files import InputError
-from tests.conftest import INPUTS, Data, run_evaluate
+from tests.conftest import INPUTS, Clone, Data, run_evaluate
 
 Token = tuple[str, str]
 SENTENCES: list[list[Token]] = [
@@ -516,7 +516,8 @@ def test_tokens_with_blanks_go_through_the_pipeline(
 def test_sentences_that_also_stand_in_train_are_counted(tmp_path: Path) -> None:
     texts = {"train.conll": GOOD, "validation.conll": "new B-LOC\n", "test.conll": GOOD + "q O\n"}
     corpus = read(tmp_path, texts)
-    assert count_shared(corpus.splits["test"], corpus.splits["train"]) == 60
+    texts_of = {split: [tuple(s.tokens) for s in corpus.splits[split]] for split in SPLITS}
+    assert count_shared(texts_of["test"], texts_of["train"]) == 60
     assert "60 sentences of test (98.4 %) also stand in train" in summarise(corpus)
 
 
@@ -556,3 +557,15 @@ def test_check_corpus_says_what_download_says_and_the_coverage(
     monkeypatch.setattr("sys.argv", ["check", "nope"])
     with pytest.raises(SystemExit, match=r"^check-corpus: .*no corpus 'nope'; there are: sample\."):
         main()
+
+
+def test_another_corpus_beside_the_one_in_use_changes_nothing(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    other = clone.path / "data/inputs/corpora/my own"
+    other.mkdir()
+    (other / "train.conll").write_text(GOOD)
+    assert clone.run("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock")
+    output = clone.run("dvc", "exp", "run", "-S", "corpus=my own", "download")
+    assert "corpus my own\n" in output
+    assert "there is no test: it gets 6 of the 60 documents" in output

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tagger.corpus.conll import Sentence
-from tagger.corpus.tags import PREFIXES, is_allowed, parse, spans, transitions
+from tagger.corpus.tags import PREFIXES, is_allowed, spans, transitions
 
 LETTERS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
 FAMILIES = {  # the letters of each, which may all occur
@@ -174,7 +174,9 @@ def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violatio
 
 def count_violations(sentences: Iterable[Sentence]) -> dict[str, int]:
     """How many places break each scheme."""
-    pairs = Counter(pair for sentence in sentences for pair in transitions(sentence.tags))
+    pairs: Counter[tuple[str, str]] = Counter()
+    for sentence in sentences:
+        pairs.update(transitions(sentence.tags))
     return {
         scheme: sum(n for pair, n in pairs.items() if not is_allowed(*pair, scheme))
         for scheme in PREFIXES
@@ -182,10 +184,19 @@ def count_violations(sentences: Iterable[Sentence]) -> dict[str, int]:
 
 
 def count_entities(sentences: Iterable[Sentence]) -> Counter[str]:
-    """How many entities of each type the tags mark, as conlleval reads them."""
-    return Counter(span.type for s in sentences for span in spans(s.tags))
+    """How many entities of each type there are, in tags of any scheme as conlleval reads them."""
+    return Counter(span.type for sentence in sentences for span in spans(sentence.tags))
 
 
-def types_in(sentences: Iterable[Sentence]) -> set[str]:
-    """The entity types that occur."""
-    return {parse(tag)[1] for tag in {tag for s in sentences for tag in s.tags}} - {""}
+def count_tags(sentences: Iterable[Sentence]) -> Counter[str]:
+    """How often each tag occurs."""
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        counts.update(sentence.tags)
+    return counts
+
+
+def count_iob2_entities(sentences: Iterable[Sentence]) -> Counter[str]:
+    """How many entities of each type there are, in tags in IOB2, each of which begins with B-."""
+    counts = count_tags(sentences).items()
+    return Counter({tag[2:]: n for tag, n in counts if tag.startswith("B-")})

@@ -1,8 +1,8 @@
 """A corpus as its folder has it: its splits, with tags in IOB2, and what was made of them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,11 @@ from stages.corpus.dialect import (
     UnreadableTagError,
     Violation,
     count_entities,
+    count_iob2_entities,
+    count_tags,
     count_violations,
     find_violations,
     read_dialect,
-    types_in,
 )
 from tagger.corpus.conll import SPLITS, ConllFile, Sentence
 from tagger.corpus.tags import PREFIXES, iob2, spans, tag_set
@@ -93,10 +94,11 @@ def read_corpus(folder: Path, name: str, held_out: float) -> Corpus:
         raise InputError(f"{splits['train'][0].file} has no tags but {UNKNOWN}: tag its tokens")
     dialect = _read_tags(scored, remarks)
     tags = {UNKNOWN: "O", **dialect} if len(scored) < len(splits) else dialect
-    splits = {
-        split: [replace(s, columns=(s.tokens, [tags[tag] for tag in s.tags])) for s in sentences]
-        for split, sentences in splits.items()
-    }
+    if any(tag != read for tag, read in tags.items()):
+        splits = {
+            split: [replace(s, columns=(s.tokens, [tags[t] for t in s.tags])) for s in sentences]
+            for split, sentences in splits.items()
+        }
     scheme, repairs = _check_scheme(splits, remarks)
     is_iob2 = scheme == "IOB2" and not repairs
     splits = {
@@ -178,17 +180,18 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
     Raises:
         InputError: they are.
     """
-    counted = same = total = 0
     longer = [sentence for sentence in sentences if len(sentence.tokens) > 1]
-    for sentence in longer:
-        last = None
-        for token in sentence.tokens:
-            number = int(token) if token.isdecimal() else None
-            counted += number is not None and (last is None or number == last + 1)
-            last = number
-        total += len(sentence.tokens)
-        same += len(set(sentence.tokens)) == 1
-    is_counted = counted >= 0.9 * total
+    same = sum(len(set(sentence.tokens)) == 1 for sentence in longer)
+    counted = total = 0
+    if sum(s.tokens[0].isdecimal() for s in longer) >= 0.9 * len(longer):
+        for sentence in longer:
+            last = None
+            for token in sentence.tokens:
+                number = int(token) if token.isdecimal() else None
+                counted += number is not None and (last is None or number == last + 1)
+                last = number
+            total += len(sentence.tokens)
+    is_counted = total > 0 and counted >= 0.9 * total
     is_same = len(longer) >= 10 and same >= 0.9 * len(longer)
     if longer and (is_counted or is_same):
         what = "counts the tokens" if is_counted else "is the same for all tokens of a sentence"
@@ -221,10 +224,7 @@ def _read_tags(splits: Mapping[str, Sequence[Sentence]], remarks: _Remarks) -> d
     Raises:
         InputError: one of them cannot be read.
     """
-    counts: Counter[str] = Counter()
-    for sentences in splits.values():
-        for sentence in sentences:
-            counts.update(sentence.tags)
+    counts = count_tags(chain.from_iterable(splits.values()))
     try:
         dialect = read_dialect(counts)
     except UnreadableTagError as error:
@@ -379,7 +379,7 @@ def _tag_set(splits: Mapping[str, Sequence[Sentence]], remarks: _Remarks) -> lis
     Raises:
         InputError: train has no entity.
     """
-    known = types_in(splits["train"])
+    known = count_iob2_entities(splits["train"]).keys()
     if not known:
         raise InputError(
             f"{splits['train'][0].file} holds no entity, so there is nothing to learn; tag some of "
@@ -387,8 +387,8 @@ def _tag_set(splits: Mapping[str, Sequence[Sentence]], remarks: _Remarks) -> lis
         )
     others: set[str] = set()
     for split in SPLITS[1:]:
-        if unseen := sorted(types_in(splits[split]) - known):
-            counts = count_entities(splits[split])
+        counts = count_iob2_entities(splits[split])
+        if unseen := sorted(counts.keys() - known):
             numbers = ", ".join(f"{type_} ({counts[type_]})" for type_ in unseen)
             remarks.warnings.append(
                 f"{split} has types that train lacks; their entities count as missed: {numbers}"

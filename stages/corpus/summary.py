@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from stages.corpus.dialect import count_entities
+from stages.corpus.dialect import count_iob2_entities
 from stages.corpus.reading import Corpus
-from tagger.corpus.conll import SPLITS, Sentence
+from tagger.corpus.conll import SPLITS
 
 SHOWN = 10  # of the repairs; all are in a file
 MOST_TYPES = 30  # in the table
@@ -24,21 +24,22 @@ def summarise(corpus: Corpus) -> str:
         lines.append(f"  {split}: {where}: {violation.problem} ({token}), read as {tag}")
     if len(corpus.repairs) > SHOWN:
         lines.append(f"  and {len(corpus.repairs) - SHOWN} more")
-    counts = {split: count_entities(sentences) for split, sentences in corpus.splits.items()}
+    counts = {split: count_iob2_entities(sentences) for split, sentences in corpus.splits.items()}
     lines += _sizes(corpus, counts)
     lines += _types(corpus, counts)
+    texts = {split: [tuple(s.tokens) for s in corpus.splits[split]] for split in SPLITS}
     for one, other in combinations(SPLITS, 2):
-        if n := count_shared(corpus.splits[other], corpus.splits[one]):
-            share = n / len(corpus.splits[other])
+        if n := count_shared(texts[other], texts[one]):
+            share = n / len(texts[other])
             lines.append(f"{n} sentences of {other} ({100 * share:.1f} %) also stand in {one}")
     lines += [f"warning: {warning}" for warning in corpus.warnings]
     return "\n".join(lines)
 
 
-def count_shared(sentences: Iterable[Sentence], others: Iterable[Sentence]) -> int:
-    """How many sentences have the tokens of one of the others."""
-    known = {tuple(sentence.tokens) for sentence in others}
-    return sum(tuple(sentence.tokens) in known for sentence in sentences)
+def count_shared(sentences: Iterable[tuple[str, ...]], others: Iterable[tuple[str, ...]]) -> int:
+    """How many sentences are among the others, each as its tokens."""
+    known = set(others)
+    return sum(sentence in known for sentence in sentences)
 
 
 def _sizes(corpus: Corpus, counts: Mapping[str, Counter[str]]) -> list[str]:
