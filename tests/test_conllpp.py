@@ -31,7 +31,7 @@ def real(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) 
     folder = tmp_path_factory.mktemp("real")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONLLPP_MIRROR", str(MIRROR / "conllpp"))
-        download(INPUTS / "corpora", folder / "corpus", corpus="conllpp")
+        download(INPUTS / "corpora/conllpp", folder / "corpus", corpus="conllpp", held_out=0.1)
     # gensim reads GENSIM_DATA_DIR when it is imported: a process of its own.
     env = environment | {"GENSIM_DATA_DIR": str(MIRROR / "gensim-data")}
     root = Clone(INPUTS.parent.parent, env)

@@ -155,9 +155,14 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     # A stage that makes one folder calls it `output`; any other path has its argument's name, but
     # for a folder with the name of a parameter, which says what is in it.
     (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
-    # One that a parameter names, as in data/inputs/vectors/${embeddings}, has its folder's name.
-    folders = [re.sub(r"/\$\{\w+\}$", "", path) for path in arguments]
-    stems = ["output" if path == only else Path(path).stem for path in folders]
+    # One that a parameter names, as in data/inputs/vectors/${embeddings}, has the parameter's name
+    # if that is one of the stage, else its folder's.
+    given = stage.get("params", [])
+    names = [
+        re.sub(r"/(\w+)/\$\{(\w+)\}$", lambda m: f"/{m[m[2] in given and 2 or 1]}", a)
+        for a in arguments
+    ]
+    stems = ["output" if path == only else Path(path).stem for path in names]
     expected = [f"{s}_folder" if s in stage.get("params", []) else s for s in stems]
     assert [p.name for p in positional] == expected
 
