@@ -157,12 +157,14 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
     # One that a parameter names, as in data/inputs/vectors/${embeddings}, has the parameter's name
     # if that is one of the stage, else its folder's.
-    given = stage.get("params", [])
+    parameters = stage.get("params", [])
     names = [
-        re.sub(r"/(\w+)/\$\{(\w+)\}$", lambda m: f"/{m[m[2] in given and 2 or 1]}", a)
-        for a in arguments
+        Path(m[2] if m[2] in parameters else m[1])
+        if (m := re.search(r"(\w+)/\$\{(\w+)\}$", path))
+        else Path(path)
+        for path in arguments
     ]
-    stems = ["output" if path == only else Path(path).stem for path in names]
+    stems = ["output" if str(name) == only else name.stem for name in names]
     expected = [f"{s}_folder" if s in stage.get("params", []) else s for s in stems]
     assert [p.name for p in positional] == expected
 
