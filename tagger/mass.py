@@ -170,11 +170,10 @@ def _prepare_ray() -> dict[str, Any]:
             "object_store_memory": 256 * 2**20,
             "runtime_env": {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}},
         }
-    import ray.data
-    from ray.util.annotations import RayDeprecationWarning
+    import ray.data  # which sets up its messages
 
-    warnings.simplefilter("ignore", RayDeprecationWarning)
-    for handler in logging.getLogger("ray.data").handlers:
+    warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
+    for handler in logging.getLogger(ray.data.__name__).handlers:
         if isinstance(handler, logging.StreamHandler):  # not the one of Ray's log files
             handler.setLevel(logging.CRITICAL)
     return options
@@ -237,8 +236,7 @@ def plan(tagger: Path, source: str, target: str, settings: Settings) -> list[Par
         "settings": asdict(settings) | {"part": PART},
         "inputs": {name: [info.size, info.mtime_ns] for name, info in inputs.items()},
     }
-    _begin(outputs, out, target, record)
-    finished = _list_files(outputs, out)
+    finished = _begin(outputs, out, target, record)
     return [
         Part(inputs[name].path, first, last, f"{out}/{output}")
         for name, bounds in zip(inputs, cuts, strict=True)
@@ -268,7 +266,9 @@ def _list_files(files: Any, folder: str) -> dict[str, Any]:
     if info.is_file:
         return {info.base_name: info}
     found = files.get_file_info(FileSelector(folder, allow_not_found=True, recursive=True))
-    named = {info.path.removeprefix(f"{folder}/"): info for info in found if info.is_file}
+    named: dict[str, Any] = {
+        info.path.removeprefix(f"{folder}/"): info for info in found if info.is_file
+    }
     return {
         name: named[name]
         for name in sorted(named)
@@ -318,6 +318,14 @@ def _output_schema(schema: Any, path: str, settings: Settings) -> Any:
     """
     import pyarrow as pa
 
+    entity = [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()),
+              ("score", pa.float64()), ("text", pa.string())]  # fmt: skip
+    output = pa.schema([*schema, ("entities", pa.list_(pa.struct(entity))), ("error", pa.string())])
+    if len(set(output.names)) < len(output):
+        raise InputError(
+            f"{path}: the output would have two columns of one name: {', '.join(output.names)}; "
+            "the last two are its own, so rename those of the input"
+        )
     for name in (settings.text, settings.id):
         if name not in schema.names:
             raise InputError(
@@ -331,43 +339,39 @@ def _output_schema(schema: Any, path: str, settings: Settings) -> Any:
             f"{path}: the column {settings.text!r} is of type {kind}, not text; name another with "
             "--text"
         )
-    entity = [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()),
-              ("score", pa.float64()), ("text", pa.string())]  # fmt: skip
-    output = [*schema, ("entities", pa.list_(pa.struct(entity))), ("error", pa.string())]
-    names = pa.schema(output).names
-    if len(set(names)) < len(names):
-        raise InputError(
-            f"{path}: the output would have two columns of one name among {', '.join(names)}; "
-            "rename that of the input"
-        )
-    return pa.schema(output)
+    return output
 
 
-def _begin(files: Any, folder: str, target: str, record: dict[str, Any]) -> None:
-    """Write into OUT what it is made of, or check that it is what an earlier run wrote there.
+def _begin(files: Any, folder: str, target: str, record: dict[str, Any]) -> set[str]:
+    """Record in OUT what it is made of, and give the names of the files that are there already.
 
     Raises:
-        InputError: it is not; files that IN has gained since are no difference.
+        InputError: these are not of the same tagger, settings and files of IN. Files of IN of which
+            OUT has nothing yet may be others.
     """
     path = f"{folder}/{RECORD}"
+    finished = set(_list_files(files, folder))
+    made_of = {name.rpartition("-")[0] for name in finished}
+
+    def relevant(record: dict[str, Any]) -> dict[str, Any]:
+        inputs: dict[str, Any] = {
+            f"file {n}": value for n, value in record["inputs"].items() if n in made_of
+        }
+        result: dict[str, Any] = {"tagger": record["tagger"], **record["settings"], **inputs}
+        return result
+
     if files.get_file_info(path).is_file:
         with reading(Path(path)), files.open_input_stream(path) as stream:
-            old = json.loads(stream.read())
-            kept = {name: record["inputs"].get(name) for name in old["inputs"]}
-            pairs = [("tagger", old["tagger"], record["tagger"])]
-            pairs += [
-                (key, old["settings"].get(key), new) for key, new in record["settings"].items()
-            ]
-            pairs += [(key, old["inputs"][key], new) for key, new in kept.items()]
-        for name, before, now in pairs:
-            if before != now:
+            old = relevant(json.loads(stream.read()))
+        for name, value in old.items():
+            if value != (now := relevant(record).get(name)):
                 raise InputError(
-                    f"{target} was begun with another {name}: {before}, now {now}, by {path}. Give "
-                    "another OUT, or remove this one"
+                    f"{target} has output of another {name}: {path} has {value}, but now it is "
+                    f"{now}. Give another OUT, or remove there what is to be made again"
                 )
-    elif _list_files(files, folder):
+    elif finished:
         raise InputError(
-            f"{target} has files, but no {RECORD}: it is of no earlier run; give another OUT"
+            f"{target} has files, but no {RECORD}, so they are not of tagger.mass; give another OUT"
         )
     if files.type_name == "local":
         files.create_dir(folder, recursive=True)
@@ -376,6 +380,7 @@ def _begin(files: Any, folder: str, target: str, record: dict[str, Any]) -> None
     with files.open_output_stream(partial) as stream:
         stream.write(json.dumps(record, indent=2, sort_keys=True).encode())
     files.move(partial, path)
+    return finished
 
 
 def _remove_partial(files: Any, folder: str) -> None:
@@ -576,7 +581,7 @@ def _parse(line: bytes, place: int, settings: Settings) -> Document:
         return Document("", id, error=f"the line at byte {place} cannot be used: {error}")
 
 
-def main() -> None:
+def main(load: Callable[[Path], Any] = load_tagger) -> None:
     """Read the command line, tag, and end with 1 if a document has an error."""
     parser = argparse.ArgumentParser(
         prog="python -m tagger.mass", description="Tag millions of documents with Ray."
@@ -592,7 +597,9 @@ def main() -> None:
     given = parser.parse_args()
     settings = Settings(given.text, given.id, given.wrapped, given.threshold)
     try:
-        counts = tag_folder(given.tagger, given.source, given.target, settings, actors=given.actors)
+        counts = tag_folder(
+            given.tagger, given.source, given.target, settings, actors=given.actors, load=load
+        )
     except (InputError, OSError) as error:
         sys.exit(str(error))
     if counts.errors:

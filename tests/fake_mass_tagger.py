@@ -1,6 +1,6 @@
 """A tagger for tests of mass tagging: each word with a capital is an entity, and some words kill.
 
-Ray's actors import it, so it stands in a module of its own that imports little.
+As a program, it is `python -m tagger.mass` with this tagger, and with parts of 200,000 bytes.
 """
 
 import os
@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tagger import mass
 from tagger.document import Document, Entity
 
 
 def load(folder: Path) -> "FakeTagger":
-    """The tagger in a folder, whose config.json holds the path of a folder where it leaves notes."""
+    """The tagger in a folder, whose config.json names the folder where it leaves notes."""
     return FakeTagger(Path((folder / "config.json").read_text(encoding="utf-8")))
 
 
@@ -50,3 +51,8 @@ class FakeTagger:
                 if 1 / len(found[0]) >= threshold
             ]
             yield replace(document, entities=entities)
+
+
+if __name__ == "__main__":
+    mass.PART = 200_000
+    mass.main(load)
