@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check cache-check verify fingerprint summary test test-fast remote lock
+.PHONY: review lock-check cache-check verify fingerprint summary test test-fast remote mass lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -123,8 +123,19 @@ summary: .venv/done
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
 FREEZE = .venv/bin/pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'
-WANTED = .venv/bin/python -c 'import sys, tomllib; \
-	t = tomllib.load(open("pyproject.toml", "rb")); print(*t[sys.argv[1]][sys.argv[2]], sep="\n")'
+WANTED = .venv/bin/python -c 'import functools, operator, sys, tomllib; \
+	t = tomllib.load(open("pyproject.toml", "rb")); \
+	print(*functools.reduce(operator.getitem, sys.argv[1:], t), sep="\n")'
+
+# What .venv/wanted names, beside what the tools need. It leaves .venv again, so that no other
+# extra's lock has it.
+define lock-extra
+	.venv/bin/pip install --quiet -r .venv/wanted -c requirements-dev.lock $(2)
+	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
+		| grep -vxFf requirements-dev.lock) >requirements-$(1).lock
+	grep -v '^-r' requirements-$(1).lock >.venv/wanted
+	.venv/bin/pip uninstall --quiet --yes -r .venv/wanted
+endef
 
 lock:  ## choose the newest versions that pyproject.toml allows, into requirements*.lock
 	$(call empty-folder,.venv)
@@ -136,9 +147,9 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	.venv/bin/pip install --quiet -r .venv/wanted
 	(echo '-r requirements.lock'; $(FREEZE) | grep -vxFf requirements.lock) >requirements-dev.lock
 	$(WANTED) dependency-groups remote >.venv/wanted
-	.venv/bin/pip install --quiet -r .venv/wanted -c requirements-dev.lock
-	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
-		| grep -vxFf requirements-dev.lock) >requirements-remote.lock
+	$(call lock-extra,remote)
+	$(WANTED) project optional-dependencies mass >.venv/wanted
+	$(call lock-extra,mass,-c requirements-remote.lock)
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
@@ -155,4 +166,9 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
 .venv/remote: requirements-remote.lock .venv/done
 	.venv/bin/pip install --use-pep517 -r requirements-remote.lock
+	touch $@
+
+mass: .venv/mass  ## add Ray to .venv, for `python -m tagger.mass`
+.venv/mass: requirements-mass.lock .venv/done
+	.venv/bin/pip install --use-pep517 -r requirements-mass.lock
 	touch $@

@@ -3,7 +3,7 @@
     python -m tagger.mass data/tagger IN OUT --text text --id id
 
 IN and OUT are folders, here or in a store that Arrow knows (s3://bucket/path). Ray Data hands out
-the parts of the input, about 32 MB each, to actors that have loaded the tagger. An actor reads a
+the parts of the input, about 4 MB each, to actors that have loaded the tagger. An actor reads a
 part's rows while it tags them, and gives what it wrote the name of the part once it is whole. So a
 run that was interrupted goes on where it stopped, and a part that was tagged twice, as its actor
 died, is in OUT once. Ray Data's own readers would not do: what they hand out does not say which
@@ -31,7 +31,7 @@ from uuid import uuid4
 from tagger.document import Document
 from tagger.files import InputError, reading, sha256
 
-PART = 32 * 2**20  # bytes of input, before compression, that an actor gets at a time
+PART = 4 * 2**20  # bytes of input, before compression, that an actor gets at a time
 ROWS = 256  # that are tagged at a time
 RETRIES = 3  # of a part whose actor died
 PARQUET, JSON_LINES, COMPRESSED = ".parquet", (".jsonl", ".json"), (".jsonl.gz", ".json.gz")
@@ -602,6 +602,8 @@ def main(load: Callable[[Path], Any] = load_tagger) -> None:
         )
     except (InputError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted: what is finished is in OUT, and the same command does the rest.")
     if counts.errors:
         sys.exit(f"{counts.errors} of {counts.documents} documents have an error: see that column.")
 

@@ -104,11 +104,11 @@ def test_every_document_is_there_once_though_processes_are_killed(
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    for _ in range(300):
+    for _ in range(600):
         if not (left := processes(str(tmp_path))):
             break
         time.sleep(0.1)
-    assert not left
+    assert [Path(f"/proc/{each}/cmdline").read_bytes() for each in left] == []
     first = {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in outputs(tmp_path / "out")
     }
@@ -232,11 +232,10 @@ def test_a_cluster_tags_json_lines_in_s3(
         stream.write(b'{"id": "deadly", "text": "poison"}')
     command = (tagger, "s3://team/in", "s3://team/out")
 
-    for actors in "3", "0":
-        process = start(*command, "--actors", actors, **cluster)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 1
-        assert f"--actors {actors}: Ray has 2 CPUs" in output
+    process = start(*command, "--actors", "3", **cluster)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "--actors 3: Ray has 2 CPUs" in output
 
     process = start(*command, **cluster)
     output, _ = process.communicate(timeout=300)
