@@ -32,20 +32,22 @@ from torch.nn import functional as F
 from benchmarks.process import ROOT, processor, variables_of
 from stages.sparse_adam import SparseAdam
 from tagger.corpus.tags import CONLL_ENTITY_TYPES, tag_set
+from tagger.encoding.context import Context, context_size
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.layout import Layout
 from tagger.encoding.split import Split, batches
+from tagger.model.bilstm_crf import CHARACTER_SIZE, KERNEL, BiLSTMCRF
+from tagger.model.checkpoint import decoder_of
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.context import context_features, context_size
 from tagger.model.crf import CRF
-from tagger.model.tagger import CHARACTER_SIZE, KERNEL, Tagger
+from tagger.model.decoder import Decoder
 
 COMMITTED = ROOT / "benchmarks/fingerprint.json"
 DIGITS = 12  # of each SHA-256, as hexadecimal digits
 
 # The shapes of a batch of conllpp with the default parameters.
 SENTENCES, TOKENS, TYPES = 32, 450, 280
-LENGTHS = torch.tensor([14] * 30 + [15] * 2)  # of the sentences: TOKENS in all
+LENGTHS = np.array([14] * 30 + [15] * 2)  # of the sentences: TOKENS in all
 TAGS = 17  # BIOES tags of four entity types, and O
 DIMENSION = 50  # of a word vector
 CHARACTERS, FILTERS = 82, 50
@@ -115,8 +117,10 @@ def draw_split(random: np.random.Generator) -> tuple[Split, int, Encoder]:
 def document_features(random: np.random.Generator) -> list[Tensor]:
     """Mean vectors around mentions and of documents, and logarithms of positions and lengths."""
     split, words, _ = draw_split(random)
-    vectors = draw(random, words + 2, DIMENSION)
-    return [context_features(split, vectors), torch.arange(1, 1_000).log()]
+    context = Context.of(split, draw(random, words + 2, DIMENSION).numpy())
+    batch = split.batch(np.arange(len(split)), context.features)
+    logarithms = np.log(np.arange(1, 1_000)).astype(np.float32)
+    return [torch.from_numpy(array) for array in (batch.context, logarithms)]
 
 
 def types_to_tokens(random: np.random.Generator) -> list[Tensor]:
@@ -157,14 +161,14 @@ def dropout(random: np.random.Generator) -> list[Tensor]:
     """The same values dropped from all tokens of a sentence."""
     states = draw(random, TOKENS, INPUT).requires_grad_()
     scale = (torch.rand(SENTENCES, INPUT) >= 0.5).to(states) / (1 - 0.5)
-    scales = scale.index_select(0, Layout.of(LENGTHS).sentences)
+    scales = scale.index_select(0, torch.from_numpy(Layout.of(LENGTHS).sentences))
     return with_gradients(random, states * scales, [states])
 
 
 def tokens_to_grid(random: np.random.Generator) -> list[Tensor]:
     """Tokens put into a grid of steps and sentences, in which the last token may come again."""
     states = draw(random, TOKENS, INPUT).requires_grad_()
-    tokens = Layout.of(LENGTHS).tokens[0].flatten()
+    tokens = torch.from_numpy(Layout.of(LENGTHS).tokens[0].flatten())
     return with_gradients(random, states.index_select(0, tokens), [states])
 
 
@@ -222,8 +226,10 @@ def crf_loss(random: np.random.Generator) -> list[Tensor]:
 
 def crf_decoding(random: np.random.Generator) -> list[Tensor]:
     """The best tags by the Viterbi algorithm."""
-    emissions = draw(random, TOKENS, TAGS)
-    return [draw_crf(random).decode(emissions, Layout.of(LENGTHS))]
+    emissions = draw(random, TOKENS, TAGS).numpy()
+    tags = tag_set(CONLL_ENTITY_TYPES, "BIOES")
+    decoder = Decoder(tags, "BIOES", *(p.detach().numpy() for p in draw_crf(random).parameters()))
+    return [torch.from_numpy(decoder.decode(emissions, Layout.of(LENGTHS)))]
 
 
 def cross_entropy(random: np.random.Generator) -> list[Tensor]:
@@ -286,10 +292,11 @@ def whole_tagger(random: np.random.Generator) -> list[Tensor]:
         dropout=0.5,
         recurrent_dropout=0.25,
     )
-    tagger = Tagger(draw(random, words + 2, DIMENSION), configuration).train()
+    vectors = draw(random, words + 2, DIMENSION)
+    tagger = BiLSTMCRF(vectors, configuration).train()
     dense, sparse = tagger.dense_parameters(), tagger.sparse_parameters()
     optimizers = [torch.optim.Adam(dense, lr=0.002, fused=True), SparseAdam(sparse, lr=0.002)]
-    context = tagger.context(split)
+    context = Context.of(split, vectors.numpy()).features
     losses = []
     for sentences in batches(split.lengths, SENTENCES, random)[:2]:
         batch = split.batch(sentences, context)
@@ -301,7 +308,9 @@ def whole_tagger(random: np.random.Generator) -> list[Tensor]:
             optimizer.step()
             optimizer.zero_grad()
         losses.append(loss)
-    return [*losses, *tagger.parameters(), tagger.tag(split)[0]]
+    batch = split.batch(np.arange(len(split)), context)
+    tags = decoder_of(tagger.eval()).decode(tagger.score(batch), batch.layout)
+    return [*losses, *tagger.parameters(), torch.from_numpy(tags)]
 
 
 # An operation's inputs are seeded by its name, so that adding one does not change the others.

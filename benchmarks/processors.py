@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.process import ROOT, machine, run_stage, variables_of
-from tagger.predict import WEIGHTS
+from tagger.model.checkpoint import WEIGHTS
 
 # For each row the number of threads, and the environment variables (None: those of dvc.yaml).
 SETTINGS: dict[str, tuple[int, dict[str, str] | None]] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.process import machine
+from tagger.model.checkpoint import load_checkpoint
 from tagger.model.threads import configure_threads
-from tagger.predict import Predictor
 
 ROUNDS = 5
 DATA = Path("data")
@@ -23,7 +23,7 @@ class TaggingSpeed:
     """Tags test of the corpus with the model of `dvc repro`, as often as it is asked."""
 
     def __init__(self) -> None:
-        self.predictor = Predictor.load(DATA / "model", DATA / "embeddings")
+        self.predictor = load_checkpoint(DATA / "model", DATA / "embeddings")
         table = pd.read_parquet(DATA / "corpus/test.parquet")
         self.sentences = table["tokens"].to_list()
         self.documents = table["document"].to_list()

@@ -25,8 +25,8 @@ from safetensors.torch import load_file
 
 from benchmarks.process import ROOT, machine, run, run_stage, variables_of
 from tagger.encoding.split import Split, batches
+from tagger.model.checkpoint import WEIGHTS
 from tagger.model.threads import configure_threads, parallel_map
-from tagger.predict import WEIGHTS
 
 HIDDEN, BATCH_SIZE, ROUNDS = 256, 32, 3
 

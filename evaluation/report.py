@@ -85,6 +85,7 @@ def render(
     scores: Mapping[str, Any],
     intervals: pd.DataFrame,
     confusion: pd.DataFrame,
+    calibration: Mapping[str, pd.DataFrame],
     curve: pd.DataFrame | None,
     sentences: Sequence[Mapping[str, Any]],
 ) -> str:
@@ -96,6 +97,8 @@ def render(
             columns split, level ("all", "type" or "slice"), slice ("all", the type, or the label of
             the slice), measure ("F1" or "recall"), score, low, high and support
         confusion: numbers of tokens, as in confusion.csv: split, gold, predicted and tokens
+        calibration: by split, the bins of `count_bins`; splits whose entities have no known
+            probability are left out
         curve: the course of training, as in curve.csv: epoch, train_loss, validation_loss and
             validation_f1; None if it is not known, as for another program's predictions
         sentences: those with an error, each as `describe` returns it for one tagger, `predicted`,
@@ -115,6 +118,7 @@ def render(
         training=None if curve is None else training_charts(curve),
         whiskers=whisker_chart(list(scores), intervals),
         matrices={name: matrix(confusion[confusion["split"] == name]) for name in scores},
+        reliability=reliability_chart(calibration),
         sentences=sentences,
         options={
             "split": list(scores),
@@ -264,3 +268,30 @@ def matrix(confusion: pd.DataFrame) -> dict[str, Any]:
         for row in confusion.to_dict("records")
     ]
     return {"types": types, "cells": cells, "width": max(56, 9 * max(map(len, types), default=0))}
+
+
+def reliability_chart(calibration: Mapping[str, pd.DataFrame]) -> dict[str, Any] | None:
+    """A reliability diagram: its axes and, for each split, its bins.
+
+    A bin has what `count_bins` returns, the coordinates x and y of its point and of the point on
+    the diagonal above or below it (`ideal`), and its `middle` on the axis.
+
+    Returns:
+        None if no split has a bin
+    """
+    x, y = Axis.over([0, 1], 44, CHART_WIDTH - 8), Axis.over([0, 1], 222, 14)
+    splits = {
+        split: [
+            {
+                **row,
+                "x": x.position(row["confidence"]),
+                "y": y.position(row["accuracy"]),
+                "ideal": y.position(row["confidence"]),
+                "middle": x.position((row["low"] + row["high"]) / 2),
+            }
+            for row in bins.to_dict("records")
+        ]
+        for split, bins in calibration.items()
+        if len(bins)
+    }
+    return {"x": x, "y": y, "splits": splits} if splits else None

@@ -5,13 +5,14 @@ Any tagger's will do, and conlleval reads it too.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from evaluation.calibration import count_bins, expected_calibration_error
 from evaluation.errors import count_errors
 from evaluation.report import describe, render
 from evaluation.scoring import count_confusions, likeliest_scheme, score
@@ -55,10 +56,12 @@ class Result:
     """The scores of the predictions for one split.
 
     predictions: what was scored
-    metrics: what `score` returns, and f1_interval, slices and errors, as metrics.json has them
+    metrics: what `score` returns, and f1_interval, slices, errors and, if there is an entity with a
+        probability, calibration, as metrics.json has them
     confusion: gold, predicted, tokens: how many tokens of each type were taken for each
     intervals: the rows of `score_slices`
     sentences: the table of `count_entities`
+    calibration: that of `count_bins`; None if the probabilities of the entities are not known
     """
 
     predictions: Predictions
@@ -66,10 +69,22 @@ class Result:
     confusion: pd.DataFrame
     intervals: pd.DataFrame
     sentences: pd.DataFrame
+    calibration: pd.DataFrame | None
 
 
-def score_predictions(predictions: Predictions, train: Train | None) -> Result:
-    """Score predictions; without train, the slices that need it are left out."""
+def score_predictions(
+    predictions: Predictions,
+    train: Train | None,
+    probabilities: Sequence[Sequence[float]] | None = None,
+) -> Result:
+    """Score predictions.
+
+    Args:
+        predictions: those of a split
+        train: what occurs in train; without, the slices that need it are left out
+        probabilities: of the predicted entities of each sentence, in the order of `spans`; without,
+            there is no calibration
+    """
     gold, predicted = predictions.gold, predictions.predicted
     tags = {tag for sentence in (*gold, *predicted) for tag in sentence}
     occurring = {parse(tag)[1] for tag in tags} - {""}
@@ -85,6 +100,12 @@ def score_predictions(predictions: Predictions, train: Train | None) -> Result:
         **_interval_and_slices(scores),
         "errors": count_errors(gold, predicted),
     }
+    calibration = None
+    if probabilities is not None:
+        calibration = count_bins(gold, predicted, probabilities)
+        if len(calibration):
+            error = round(expected_calibration_error(calibration), 4)
+            metrics["calibration"] = {"expected_calibration_error": error}
     confusion = count_confusions(gold, predicted, types)
     return Result(
         predictions,
@@ -92,6 +113,7 @@ def score_predictions(predictions: Predictions, train: Train | None) -> Result:
         pd.DataFrame(confusion, columns=["gold", "predicted", "tokens"]),
         pd.DataFrame(scores),
         sentences,
+        calibration,
     )
 
 
@@ -125,6 +147,9 @@ def format_scores(name: str, result: Result) -> str:
         lines.append(f"95 % interval of F1: {interval['low']:.4f} to {interval['high']:.4f}")
     else:
         lines.append("No interval of F1: it needs more than one document (-DOCSTART- lines).")
+    if "calibration" in metrics:
+        error = metrics["calibration"]["expected_calibration_error"]
+        lines.append(f"Expected calibration error of the entities' probabilities: {error:.4f}")
     if invalid := metrics["invalid_transitions"]:
         scheme = likeliest_scheme(result.predictions.gold, result.predictions.predicted)
         lines.append(
@@ -168,7 +193,15 @@ def write_report(
         for sentence in _describe_errors(result.predictions, train)
     ]
     scores = {name: result.metrics for name, result in results.items()}
-    html = render(scores, _join(results, "intervals"), _join(results, "confusion"), curve, wrong)
+    known = {name: r.calibration for name, r in results.items() if r.calibration is not None}
+    html = render(
+        scores,
+        _join(results, "intervals"),
+        _join(results, "confusion"),
+        known,
+        curve,
+        wrong,
+    )
     path.write_text(html, encoding="utf-8")
 
 

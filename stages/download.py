@@ -1,6 +1,6 @@
 """Stage 1: get a corpus by name and write it as parquet, with IOB2 tags and document numbers.
 
-Run as `python -m stages.download data/inputs/corpora data/corpus`.
+Run as `python -m stages download data/inputs/corpora data/corpus`.
 
 `conllpp` (Wang et al., CrossWeigh, EMNLP 2019: CoNLL-2003 with its test labels corrected) comes
 from the repository of its authors at a pinned commit; any other name is a folder of CoNLL files.
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import datasets
 
-from stages.runner import run
 from tagger.corpus.conll import SPLITS, Sentence, check_tags, read_conll
 from tagger.corpus.tags import (
     PREFIXES,
@@ -176,7 +175,3 @@ def check_entity_types(splits: dict[str, list[Sentence]]) -> None:
                         f"{train[0].file}, which has: {', '.join(sorted(known))}. Add sentences "
                         "with it to train, or rename it"
                     )
-
-
-if __name__ == "__main__":
-    run(download)

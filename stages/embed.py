@@ -1,6 +1,6 @@
 """Stage 2: get word vectors by name and write them as a list of words and a matrix.
 
-Run as `python -m stages.embed data/inputs/vectors data/embeddings`.
+Run as `python -m stages embed data/inputs/vectors data/embeddings`.
 """
 
 import gzip
@@ -14,7 +14,6 @@ import gensim.downloader
 import numpy as np
 from tqdm import tqdm
 
-from stages.runner import run
 from tagger.encoding.vocabulary import VECTORS, WORDS
 from tagger.files import InputError, atomic_output, write_lines
 
@@ -118,7 +117,3 @@ def read_word2vec(path: Path) -> tuple[list[str], np.ndarray]:
             ", then a line for each word: the word and its numbers, with single spaces between"
         ) from error
     return list(words), matrix
-
-
-if __name__ == "__main__":
-    run(embed)

@@ -1,6 +1,6 @@
 """Stage 5: tag validation and test once, score the result, and show its errors.
 
-Run as `python -m stages.evaluate data/corpus data/embeddings data/model data/curve.csv
+Run as `python -m stages evaluate data/corpus data/embeddings data/model data/curve.csv
 metrics/metrics.json metrics/confusion.csv metrics/intervals.csv
 metrics/sentences.csv data/predictions data/report`.
 """
@@ -23,11 +23,11 @@ from evaluation.results import (
     write_results,
 )
 from evaluation.slices import Train
-from stages.runner import run
 from tagger.corpus.conll import write_conll
+from tagger.corpus.tags import iob2
 from tagger.files import atomic_output, reading
+from tagger.model.checkpoint import load_checkpoint
 from tagger.model.threads import configure_threads
-from tagger.predict import Predictor
 
 
 def evaluate(
@@ -61,34 +61,46 @@ def evaluate(
         predictions.mkdir()
         report.mkdir()
         files = {split: predictions / f"{split}.conll" for split in ("validation", "test")}
-        tag(corpus, embeddings, model, files, threads)
+        probabilities = tag(corpus, embeddings, model, files, threads)
 
         tokens, _, tags = read_split(corpus / "train.parquet")
         train = Train.of(tokens, tags)
         results = {}
         for split, file in files.items():
-            results[split] = score_predictions(read_predictions(file), train)
+            results[split] = score_predictions(read_predictions(file), train, probabilities[split])
             print(format_scores(split, results[split]), flush=True)
         write_results(results, metrics, confusion, intervals, sentences)
         write_report(results, report / "index.html", train, read_curve(curve))
 
 
-def tag(corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int) -> None:
+def tag(
+    corpus: Path, embeddings: Path, model: Path, files: dict[str, Path], threads: int
+) -> dict[str, list[list[float]]]:
     """Tag splits of the corpus and write a file of predictions for each, all tags in IOB2.
 
     Args:
         corpus: the folder of the corpus
         embeddings: the folder of the word vectors
-        model: the folder of the predictor
+        model: the folder of the trained model
         files: by split, the file to write
         threads: how many to use; one, two and three give the same tags
+
+    Returns:
+        by split and sentence, the probability of each predicted entity, from left to right
     """
     executor = configure_threads(threads)
-    predictor = Predictor.load(model, embeddings)
+    predictor = load_checkpoint(model, embeddings)
+    probabilities = {}
     for split, file in files.items():
         tokens, documents, gold = read_split(corpus / f"{split}.parquet")
-        predicted = predictor.predict(tokens, documents, executor)
+        found = predictor.predict(tokens, documents, executor)
+        predicted = [
+            iob2((span for span, _ in entities), len(sentence))
+            for entities, sentence in zip(found, tokens, strict=True)
+        ]
         write_conll(file, tokens, gold, predicted, documents=documents)
+        probabilities[split] = [[score for _, score in entities] for entities in found]
+    return probabilities
 
 
 def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]:
@@ -112,7 +124,3 @@ def read_curve(path: Path) -> pd.DataFrame:
         if curve.empty or not np.isfinite(curve).all(axis=None):
             raise ValueError("an epoch is missing, or one of its numbers")
     return curve
-
-
-if __name__ == "__main__":
-    run(evaluate)

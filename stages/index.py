@@ -1,6 +1,6 @@
-"""Stage 3: the corpus as tensors of ids.
+"""Stage 3: the corpus as arrays of ids.
 
-Run as `python -m stages.index data/corpus data/embeddings data/index`.
+Run as `python -m stages index data/corpus data/embeddings data/index`.
 
 Writes tags.txt (the tag set of the corpus, a tag a line), the encoder (see
 tagger/encoding/encoder.py), a safetensors file for each split (see tagger/encoding/split.py), and
@@ -18,9 +18,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
-from stages.runner import run
 from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
@@ -29,7 +27,7 @@ from tagger.files import InputError, atomic_output, hash_files, read_lines, read
 
 
 def index(corpus: Path, embeddings: Path, output: Path) -> None:
-    """Write the corpus as tensors, with an encoder that knows what train has.
+    """Write the corpus as arrays, with an encoder that knows what train has.
 
     Raises:
         InputError: an input is damaged.
@@ -62,7 +60,7 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
         for split, table in tables.items():
             encoded = encoder.encode(table["tokens"].to_list(), table["document"].to_list())
             tags = np.concatenate(table["ner_tags"].to_list()).astype(np.int32)
-            replace(encoded, tags=torch.from_numpy(tags)).write(folder / f"{split}.safetensors")
+            replace(encoded, tags=tags).write(folder / f"{split}.safetensors")
             tokens = table["tokens"].explode()
             how_found = {token: vocabulary.look_up(token).how for token in tokens.unique()}
             coverage = {
@@ -91,7 +89,3 @@ def count(how_found: Iterable[str]) -> dict[str, int]:
     """The number of tokens that were found in each way, see `Match`."""
     counts = Counter(how_found)
     return {how: counts[how] for how in ("exact", "lower", "unknown")}
-
-
-if __name__ == "__main__":
-    run(index)

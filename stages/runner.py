@@ -1,18 +1,20 @@
-"""How a stage is called from the command line, and how its parameters are read.
+"""How a stage is called, and how its parameters are read.
 
-A stage is one function. Its positional arguments are paths, which dvc.yaml's `cmd` names. Its
-keyword-only arguments are parameters, which dvc.yaml's `params` names, annotated with their type
-and bounds: `hidden: Annotated[int, Field(ge=1)]`.
+A stage is one function, in the module of its name. Its positional arguments are paths, which
+dvc.yaml's `cmd` names. Its keyword-only arguments are parameters, which dvc.yaml's `params` names,
+annotated with their type and bounds: `hidden: Annotated[int, Field(ge=1)]`.
 
 DVC records what a stage was made of when the stage has ended. So a stage keeps its outputs only if
 that is then what it was when the stage started, and only if whoever started it is still there.
 """
 
+import importlib
 import inspect
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,32 +29,39 @@ PACKAGES = ("evaluation", "stages", "tagger")  # whose modules a stage may impor
 PARAMETERS, VERSIONS = Path("params.yaml"), Path("requirements.lock")
 LARGEST = 20_000  # bytes of params.yaml: PyYAML reads them within a second, whatever they are
 LONGEST = 200  # characters of a value
+ORPHANED = "the process that started this stage is gone, so nothing was kept"
 
 
-def run(stage: Callable[..., None]) -> None:
-    """Call `stage` with the paths of the command line and its parameters in params.yaml.
+def run(name: str, arguments: Sequence[str], parent: int) -> None:
+    """Import the stage `name`, and call it with paths and with its parameters in params.yaml.
 
-    Bad input, a failing disk, too little memory, and a change of what the stage is made of end the
-    process with one line on standard error and status 1.
+    Bad input, a failing disk, too little memory, a change of what the stage is made of, and the end
+    of the process `parent`, which started this one, end it with one line on standard error and
+    status 1. SIGINT ends it with status 130, and nothing that is half-written remains.
     """
-    arguments = inspect.signature(stage).parameters.values()
-    paths = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
-    if len(sys.argv) != 1 + len(paths):
-        usage = " ".join(name.upper() for name in paths)
-        sys.exit(f"usage: python -m stages.{stage.__name__} {usage}")
-    files = list(map(Path, sys.argv[1:]))
+    files = [Path(argument) for argument in arguments]
     try:
-        parameters = read_parameters(PARAMETERS, stage)
-        with _guarded(stage, files):
-            stage(*files, **parameters)
+        with _ending_with(parent, name):
+            texts = read_texts(PARAMETERS)
+            before = made_of(texts, files)
+            # Code is hashed before it is imported: an edit between the two ends a stage that could
+            # have been kept, and does not keep one that has used the old code.
+            stage = getattr(importlib.import_module(f"stages.{name}"), name)
+            positional = [a for a in _arguments(stage) if a.kind is not a.KEYWORD_ONLY]
+            if len(files) != len(positional):
+                paths = " ".join(a.name.upper() for a in positional)
+                sys.exit(f"usage: python -m stages {name} {paths}")
+            parameters = read_parameters(texts, stage)
+            with _checked(before, files, parameters, parent), _unwound_by_interrupts():
+                stage(*files, **parameters)
     except (InputError, OSError) as error:
-        sys.exit(f"{stage.__name__}: {error}")
+        sys.exit(f"{name}: {error}")
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         reason = f"{error} ".splitlines()[0]
         sys.exit(
-            f"{stage.__name__}: out of memory ({reason.strip()}). End other programs, or ask for "
+            f"{name}: out of memory ({reason.strip()}). End other programs, or ask for "
             "less: shorter or fewer word vectors; in params.yaml a smaller batch_size, filters or "
             "hidden"
         )
@@ -67,38 +76,49 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def _guarded(stage: Callable[..., None], files: Sequence[Path]) -> Iterator[None]:
-    """Let outputs become whole only if the stage is still made of what it was made of at first.
+def _ending_with(parent: int, name: str) -> Iterator[None]:
+    """End this process within a second after the one that started it.
 
-    DVC reads the hashes that it records when a stage has ended. It would vouch for code, values
-    and inputs that came later than those which the stage has used.
-
-    The process also ends within a second after the one that started it, and makes nothing whole
-    then: an orphan would replace outputs that another run has made meanwhile. Linux could send it a
+    An orphan would replace outputs that another run has made meanwhile. Linux could send it a
     signal (PR_SET_PDEATHSIG), but does so already when the thread ends that started the process.
-
-    Raises:
-        InputError: something has changed, or the process that started this one is gone.
     """
-    parent = os.getppid()
-    orphaned = "the process that started this stage is gone, so nothing was kept"
-    before = made_of(stage, files)
-    unchanged = False
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(timeout=0.5):
             if os.getppid() != parent:
                 with suppress(OSError):  # where standard error led to the other process
-                    print(f"{stage.__name__}: {orphaned}", file=sys.stderr, flush=True)
+                    print(f"{name}: {ORPHANED}", file=sys.stderr, flush=True)
                 os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+@contextmanager
+def _checked(
+    before: Mapping[str, str], files: Sequence[Path], parameters: Iterable[str], parent: int
+) -> Iterator[None]:
+    """Let outputs become whole only if the stage is still made of what it was made of at first.
+
+    DVC reads the hashes that it records when a stage has ended. It would vouch for code, values
+    and inputs that came later than those which the stage has used.
+
+    Raises:
+        InputError: something has changed, or the process that started this one is gone.
+    """
+    unchanged = False
 
     def check() -> None:
         nonlocal unchanged
         if os.getppid() != parent:
-            raise InputError(orphaned)
+            raise InputError(ORPHANED)
         if not unchanged:  # before the first output: those after it may be among `files`
-            changed = _difference(before, made_of(stage, files))
+            now = made_of(read_texts(PARAMETERS), files)
+            changed = _difference(before, now, parameters)
             if changed:
                 raise InputError(
                     f"changed since this stage began: {', '.join(changed)}; so nothing was kept, "
@@ -107,25 +127,34 @@ def _guarded(stage: Callable[..., None], files: Sequence[Path]) -> Iterator[None
                 )
             unchanged = True
 
-    threading.Thread(target=watch, daemon=True).start()
     token = before_rename.set(check)
     try:
         yield
     finally:
         before_rename.reset(token)
-        ended.set()
 
 
-def made_of(stage: Callable[..., None], files: Sequence[Path]) -> dict[str, str]:
+@contextmanager
+def _unwound_by_interrupts() -> Iterator[None]:
+    """Let SIGINT, unless it is ignored, raise KeyboardInterrupt, so that outputs are cleaned up."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        if handler is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def made_of(texts: Mapping[str, str], files: Sequence[Path]) -> dict[str, str]:
     """What can shape the outputs of a stage, each with its value or its SHA-256.
 
-    These are the values of its parameters, and the files of the versions, of all code of this
+    These are the values of params.yaml, and the files of the versions, of all code of this
     repository that a stage may import, and in `files`, which may be folders. The contents are
     hashed, however large: a file that is written again as it was has not changed, and DVC reads
     them all once more.
     """
-    parameters = read_parameters(PARAMETERS, stage)
-    found = {f"{PARAMETERS}: {key}": repr(value) for key, value in parameters.items()}
+    found = {f"{PARAMETERS}: {key}": text for key, text in texts.items()}
     code = [ROOT / package for package in PACKAGES]
     for path in (ROOT / VERSIONS, *code, *files):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -135,47 +164,53 @@ def made_of(stage: Callable[..., None], files: Sequence[Path]) -> dict[str, str]
     return found
 
 
-def _difference(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What differs, but for code that this process has not imported."""
-    imported = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    code = tuple(f"{ROOT / package}{os.sep}" for package in PACKAGES)
+def _difference(
+    before: Mapping[str, str], now: Mapping[str, str], parameters: Iterable[str]
+) -> list[str]:
+    """What differs, but for other parameters, and for code that this process has not imported."""
+    used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
+    used |= {f"{PARAMETERS}: {key}" for key in parameters}
+    perhaps = (f"{PARAMETERS}: ", *(f"{ROOT / package}{os.sep}" for package in PACKAGES))
     return [
         name.removeprefix(f"{ROOT}{os.sep}")
-        for name in names
-        if name in imported or not name.startswith(code)
+        for name in {**before, **now}
+        if before.get(name) != now.get(name) and (name in used or not name.startswith(perhaps))
     ]
 
 
-def read_parameters(path: Path, stage: Callable[..., None]) -> dict[str, Any]:
-    """The values of a stage's parameters in a YAML file, in the types that the stage declares.
+def read_parameters(texts: Mapping[str, str], stage: Callable[..., None]) -> dict[str, Any]:
+    """The values of a stage's parameters, in the types that the stage declares.
 
-    Each is read as the text that stands in the file. So `1e-05` is a number, although it is a
+    Each is read as the text that stands in params.yaml. So `1e-05` is a number, although it is a
     string to YAML (`dvc exp run -S learning_rate=0.00001` writes it), and a corpus may be called
     `no`.
 
     Raises:
-        InputError: the file is no flat YAML mapping, or a parameter is missing or refused.
+        InputError: a parameter is missing or refused.
     """
-    arguments = inspect.signature(stage, eval_str=True).parameters.values()
     declared: dict[str, Any] = {
-        a.name: (a.annotation, ...) for a in arguments if a.kind is a.KEYWORD_ONLY
+        a.name: (a.annotation, ...) for a in _arguments(stage) if a.kind is a.KEYWORD_ONLY
     }
-    values = _read_flat(path)
     for key in declared:
-        if key not in values:
-            raise InputError(f"{path} has no key {key!r}; add a line `{key}: …`")
+        if key not in texts:
+            raise InputError(f"{PARAMETERS} has no key {key!r}; add a line `{key}: …`")
     model = create_model("Parameters", **declared)
     try:
-        found = model.model_validate_strings({key: values[key] for key in declared})
+        found = model.model_validate_strings({key: texts[key] for key in declared})
     except ValidationError as error:
         problem = error.errors()[0]
         key = str(problem["loc"][0])
-        raise InputError(f"{path}: {key}: {values[key]!r} is refused: {problem['msg']}") from error
+        raise InputError(
+            f"{PARAMETERS}: {key}: {texts[key]!r} is refused: {problem['msg']}"
+        ) from error
     return {key: getattr(found, key) for key in declared}
 
 
-def _read_flat(path: Path) -> dict[str, str]:
+def _arguments(stage: Callable[..., None]) -> list[inspect.Parameter]:
+    return list(inspect.signature(stage, eval_str=True).parameters.values())
+
+
+def read_texts(path: Path) -> dict[str, str]:
     """The keys and the values of a YAML file with `key: value` lines, each as its text.
 
     Events are read one by one, up to the first that is not allowed, and no values are built: nested

@@ -1,6 +1,6 @@
 """Stage 4: train the tagger, and keep the epoch that tags validation best.
 
-Run as `python -m stages.train data/embeddings data/index data/model data/curve.csv`.
+Run as `python -m stages train data/embeddings data/index data/model data/curve.csv`.
 """
 
 import json
@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,25 +17,26 @@ import pandas as pd
 import torch
 from pydantic import Field
 from seqeval.metrics import f1_score
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from stages.runner import run
 from stages.sparse_adam import SparseAdam
+from stages.temperature import fit_temperature
 from tagger.corpus.conll import SPLITS
 from tagger.corpus.tags import tag_set, to_bioes, to_iob2, types_of
+from tagger.encoding.context import Context
 from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
-from tagger.encoding.split import TAGS, Split, batches
+from tagger.encoding.split import TAGS, ContextFeatures, Split, batches
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import InputError, atomic_output, check_hashes, read_lines, reading
+from tagger.model.bilstm_crf import BiLSTMCRF
+from tagger.model.checkpoint import EMBEDDINGS, decoder_of, hash_embeddings, save_checkpoint
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.tagger import Tagger
-from tagger.model.threads import configure_threads
-from tagger.predict import EMBEDDINGS, Predictor, hash_embeddings
+from tagger.model.threads import configure_threads, parallel_map
 
+VALIDATION_BATCH = 64  # sentences
 # Of the index; test is for evaluate alone.
 READ = (TRAIN_TOKENS, CHARACTERS, TAGS, "train.safetensors", "validation.safetensors")
 
@@ -65,7 +67,7 @@ def train(
     threads: Annotated[int, Field(ge=1, le=256)],
     device: Literal["auto", "cpu", "cuda"],
 ) -> None:
-    """Write the predictor of the best epoch, and the curve: epoch, losses and F1 as CSV.
+    """Write the tagger of the best epoch, and the curve: epoch, losses and F1 as CSV.
 
     Raises:
         InputError: there is no such device, an input is damaged, or the loss is no longer finite.
@@ -100,8 +102,9 @@ def train(
         dropout=dropout,
         recurrent_dropout=recurrent_dropout,
     )
-    tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration).to_device(processor)
-    dense, sparse = tagger.dense_parameters(), tagger.sparse_parameters()
+    vectors = read_vectors(embeddings)
+    network = BiLSTMCRF(torch.from_numpy(vectors), configuration).to_device(processor)
+    dense, sparse = network.dense_parameters(), network.sparse_parameters()
     optimizers: list[Optimizer] = [Adam(dense, lr=learning_rate, fused=True)]
     if sparse:
         optimizers.append(SparseAdam(sparse, lr=learning_rate))
@@ -110,20 +113,23 @@ def train(
     size = sum(p.numel() for p in (*dense, *sparse))
     print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
 
-    contexts = [tagger.context(split) for split in (training, validation)]
+    contexts = [
+        Context.of(split, vectors).features if document else None
+        for split in (training, validation)
+    ]
     started = time.perf_counter()
     rows = []
     best_f1, best_epoch, best_weights = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
-        tagger.train()
+        network.train()
         total = torch.zeros((), dtype=torch.float64)
         cut = batches(training.lengths, batch_size, random)
         # The bar is for a terminal; elsewhere a line by epoch is enough.
         for sentences in tqdm(cut, f"epoch {epoch}", leave=False, disable=None):
-            batch = training.batch(sentences, contexts[0]).to(processor)
-            target = targets[0][batch.positions]
-            loss = tagger.loss(tagger(batch, executor), target, batch.layout)
+            batch = training.batch(sentences, contexts[0])
+            target = torch.from_numpy(targets[0][batch.positions])
+            loss = network.loss(network(batch, executor), target, batch.layout)
             loss.backward()
             clip_grad_norm_(dense, clip)
             for optimizer, schedule in zip(optimizers, schedules, strict=True):
@@ -139,9 +145,7 @@ def train(
                 f"epoch {epoch}; try a smaller one"
             )
 
-        tag_ids, validation_loss = tagger.tag(
-            validation, targets[1], context=contexts[1], executor=executor
-        )
+        tag_ids, validation_loss = validate(network, validation, contexts[1], targets[1], executor)
         predicted = [to_iob2(sentence) for sentence in validation.by_sentence(tag_ids, tags)]
         f1 = float(f1_score(gold, predicted, zero_division=0))
         rows.append((epoch, train_loss, validation_loss, f1))
@@ -153,17 +157,61 @@ def train(
         )
         if f1 > best_f1:
             best_f1, best_epoch = f1, epoch
-            best_weights = {name: w.clone() for name, w in tagger.state_dict().items()}
+            best_weights = {name: w.clone() for name, w in network.state_dict().items()}
         elif epoch - best_epoch == patience and epoch < epochs:
             print(f"no better for {patience} epochs: stopping")
             break
 
     print(f"epoch {best_epoch} is the best, with validation F1 {best_f1:.4f}")
-    tagger.load_state_dict(best_weights)
+    network.load_state_dict(best_weights)
+    network.eval()
+    held_out = [
+        (network.score(batch), targets[1][batch.positions], batch.layout)
+        for sentences in batches(validation.lengths, VALIDATION_BATCH)
+        for batch in [validation.batch(sentences, contexts[1])]
+    ]
+    temperature = fit_temperature(decoder_of(network), held_out)
+    print(f"probabilities are calibrated by a temperature of {temperature}")
     table = pd.DataFrame(rows, columns=["epoch", "train_loss", "validation_loss", "validation_f1"])
     with atomic_output(model) as folder, atomic_output(curve) as file:
-        Predictor(encoder, tagger.cpu(), hash_embeddings(embeddings)).save(folder)
+        save_checkpoint(folder, encoder, network.cpu(), temperature, hash_embeddings(embeddings))
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def validate(
+    network: BiLSTMCRF,
+    split: Split,
+    context: ContextFeatures | None,
+    gold: np.ndarray,
+    executor: Executor | None,
+) -> tuple[np.ndarray, float]:
+    """Tag a split, and compare the tags with the gold ones.
+
+    Args:
+        network: what tags
+        split: its sentences
+        context: gives their context features, see `Split.batch`
+        gold: the gold tags, as ids of the network's tags, [tokens] int64
+        executor: of `configure_threads`, to tag several batches at a time
+
+    Returns:
+        the best allowed tags as ids, [tokens] int64, and the mean loss over all tokens
+    """
+    network.eval()
+    decoder = decoder_of(network)
+    tags = np.empty_like(gold)
+
+    def tag(sentences: np.ndarray) -> float:
+        batch = split.batch(sentences, context)
+        with torch.no_grad():  # here, since PyTorch keeps this setting by thread
+            emissions = network(batch)
+            target = torch.from_numpy(gold[batch.positions])
+            loss = network.loss(emissions, target, batch.layout).item()
+        tags[batch.positions] = decoder.decode(emissions.numpy(), batch.layout)
+        return loss * len(target)
+
+    losses = parallel_map(executor, tag, batches(split.lengths, VALIDATION_BATCH))
+    return tags, sum(losses) / len(gold)
 
 
 def check_inputs(embeddings: Path, index: Path) -> None:
@@ -183,12 +231,12 @@ def gold_tags(split: Split, iob2: Sequence[str]) -> list[list[str]]:
     return split.by_sentence(split.tags, iob2)
 
 
-def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: str) -> Tensor:
+def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: str) -> np.ndarray:
     """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64."""
     convert = to_bioes if scheme == "BIOES" else to_iob2
     ids = {tag: id_ for id_, tag in enumerate(tags)}
     sentences = gold_tags(split, iob2)
-    return torch.tensor([ids[tag] for sentence in sentences for tag in convert(sentence)])
+    return np.array([ids[tag] for sentence in sentences for tag in convert(sentence)])
 
 
 def choose(device: str) -> torch.device:
@@ -198,7 +246,3 @@ def choose(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
-
-
-if __name__ == "__main__":
-    run(train)

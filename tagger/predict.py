@@ -1,105 +1,109 @@
-"""The predictor: a trained tagger in a folder, ready for tokens.
+"""The predictor: from sentences of tokens to entities with their probabilities.
 
-The folder holds the configuration, the weights, and the tokens and characters of train. The word
-vectors stay in a folder of their own. The configuration has the SHA-256 of all these files.
+It needs numpy alone; what scores the tags of a batch is given to it.
 """
 
 import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-import torch
-from safetensors.torch import load_file, save
+import numpy as np
 
-from tagger.corpus.tags import to_iob2
-from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
-from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
-from tagger.files import check_hashes, hash_files, reading
+from tagger.corpus.tags import Span
+from tagger.encoding.context import Context
+from tagger.encoding.encoder import Encoder
+from tagger.encoding.split import Batch, cut_by_cells
+from tagger.files import reading
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.tagger import Tagger
+from tagger.model.decoder import Decoder
 
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-EMBEDDINGS = (WORDS, VECTORS)
-FILES = (WEIGHTS, TRAIN_TOKENS, CHARACTERS)  # beside the configuration
+CONFIG = "config.json"  # in the folder of a tagger
+
+
+class Scorer(Protocol):
+    """What gives the emissions of a batch: PyTorch's model, or its form for ONNX."""
+
+    def score(self, batch: Batch) -> np.ndarray:
+        """The score of each tag at each token, [tokens, tags] float32."""
+        ...
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A tagger, and the encoder that turns tokens into what it reads.
+    """Finds the entities of sentences of tokens. Several threads may use it at a time.
 
-    embeddings has the SHA-256 of each file of the word vectors, see `hash_embeddings`.
+    encoder: turns tokens into what the model reads
+    vectors: the word vectors by word id, [words + 2, dimension] float32 or float16
+    configuration: of the model
+    scorer: the model
+    decoder: finds the best tags
+    temperature: what scores are divided by, so that probabilities are calibrated
     """
 
     encoder: Encoder
-    tagger: Tagger
-    embeddings: dict[str, str]
-
-    def save(self, folder: Path) -> None:
-        """Write the predictor to a new folder."""
-        folder.mkdir()
-        self.encoder.save(folder)
-        (folder / WEIGHTS).write_bytes(save(self.tagger.state_dict()))
-        content = {
-            "tagger": asdict(self.tagger.configuration),
-            "embeddings": self.embeddings,
-            "files": hash_files(folder, FILES),
-        }
-        text = json.dumps(content, indent=2, sort_keys=True)
-        (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path, embeddings: Path) -> "Predictor":
-        """The predictor in a folder, on the CPU.
-
-        Args:
-            folder: where it was written
-            embeddings: the folder of the word vectors that the tagger was trained with
-
-        Raises:
-            InputError: a file of the folder is damaged or of another version, or the word vectors
-                are others than those that the tagger was trained with.
-        """
-        record = folder / CONFIG
-        with reading(record):
-            content = json.loads(record.read_text(encoding="utf-8"))
-            fields = content["tagger"]
-            configuration = TaggerConfiguration(**fields | {"tags": tuple(fields["tags"])})
-            trained_with = {name: str(content["embeddings"][name]) for name in EMBEDDINGS}
-            files = {name: str(content["files"][name]) for name in FILES}
-        check_hashes(folder, files, record, "It is damaged: get or train the tagger again")
-        check_hashes(
-            embeddings, trained_with, record,
-            "Use the vectors that the tagger was trained with, or train it again",
-        )  # fmt: skip
-        vectors = torch.from_numpy(read_vectors(embeddings))
-        with reading(record):  # all else is as it was saved
-            tagger = Tagger(vectors, configuration)
-            tagger.load_state_dict(load_file(folder / WEIGHTS))
-        return cls(Encoder.load(folder, embeddings), tagger.eval(), trained_with)
+    vectors: np.ndarray
+    configuration: TaggerConfiguration
+    scorer: Scorer
+    decoder: Decoder
+    temperature: float
 
     def predict(
         self,
         sentences: Sequence[Sequence[str]],
         documents: Sequence[int],
         executor: Executor | None = None,
-    ) -> list[list[str]]:
-        """The tags of sentences in IOB2, by sentence.
+    ) -> list[list[tuple[Span, float]]]:
+        """Find the entities of sentences of tokens.
 
         Args:
             sentences: the tokens of each, see `Encoder.encode`
             documents: the number of each sentence's document, see there
-            executor: of `configure_threads`, to tag several batches at a time
+            executor: to tag several batches at a time
+
+        Returns:
+            by sentence, its entities from left to right with their probabilities
         """
         if not sentences:
             return []
         split = self.encoder.encode(sentences, documents)
-        tag_ids, _ = self.tagger.tag(split, executor=executor)
-        tags = self.tagger.configuration.tags
-        return [to_iob2(sentence) for sentence in split.by_sentence(tag_ids, tags)]
+        document = self.configuration.document
+        context = Context.of(split, self.vectors).features if document else None
+
+        def predict(chosen: np.ndarray) -> list[list[tuple[Span, float]]]:
+            batch = split.batch(chosen, context)
+            emissions = self.scorer.score(batch)
+            spans = self.decoder.spans(self.decoder.decode(emissions, batch.layout), batch.layout)
+            probabilities = self.decoder.span_probabilities(
+                emissions, batch.layout, spans, self.temperature
+            )
+            return [
+                list(zip(*both, strict=True)) for both in zip(spans, probabilities, strict=True)
+            ]
+
+        cut = cut_by_cells(split.lengths)
+        results = (map if executor is None else executor.map)(predict, cut)
+        found: list[list[tuple[Span, float]]] = [[]] * len(sentences)
+        for chosen, result in zip(cut, results, strict=True):
+            for number, sentence in zip(chosen.tolist(), result, strict=True):
+                found[number] = sentence
+        return found
 
 
-def hash_embeddings(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of word vectors, in hexadecimal digits, by the file's name."""
-    return hash_files(folder, EMBEDDINGS)
+def read_configuration(record: Path) -> tuple[dict[str, Any], TaggerConfiguration]:
+    """What a config.json holds, and the configuration of the model in it.
+
+    Raises:
+        InputError: the file is damaged, or of another version.
+    """
+    with reading(record):
+        content = json.loads(record.read_text(encoding="utf-8"))
+        fields = content["tagger"]
+        return content, TaggerConfiguration(**fields | {"tags": tuple(fields["tags"])})
+
+
+def write_configuration(path: Path, content: dict[str, Any]) -> None:
+    """Write a config.json."""
+    path.write_text(f"{json.dumps(content, indent=2, sort_keys=True)}\n", encoding="utf-8")

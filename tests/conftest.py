@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from stages.runner import run
 from tests.browser import browser, open_page  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +77,20 @@ def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[s
     )  # fmt: skip
     scores: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return scores
+
+
+@pytest.fixture
+def run_as_stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs a function as the stage of its name, with the paths given."""
+
+    def run_as_stage_(function: Callable[..., None], *paths: str) -> None:
+        name = function.__name__
+        module = ModuleType(f"stages.{name}")
+        setattr(module, name, function)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        run(name, paths, os.getppid())
+
+    return run_as_stage_
 
 
 @dataclass

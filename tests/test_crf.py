@@ -1,10 +1,11 @@
-"""The CRF against enumeration of every tag sequence: loss, gradient and decoding."""
+"""The CRF against enumeration of every tag sequence: loss and gradient."""
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def score(crf: CRF, emissions: Tensor, ids: tuple[int, ...]) -> Tensor:
     st.sampled_from([1.0, 30.0]),
     st.integers(0, 2**31),
 )
-def test_loss_gradient_and_decoding_are_those_of_enumeration(
+def test_loss_and_gradient_are_those_of_enumeration(
     lengths: list[int], scheme: str, spread: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -53,16 +54,14 @@ def test_loss_gradient_and_decoding_are_those_of_enumeration(
     emissions = torch.randn(sum(lengths), len(tags), dtype=torch.double) * spread
     emissions.requires_grad_()
     gold: list[int] = []
-    best: list[int] = []
     losses = []
     for some in emissions.split(lengths):
         allowed = sequences(tags, scheme, len(some))
         scores = torch.stack([score(crf, some, ids) for ids in allowed])
         chosen = int(torch.randint(len(allowed), ()))
         gold += allowed[chosen]
-        best += allowed[int(scores.argmax())]
         losses.append(scores.logsumexp(0) - scores[chosen])
-    layout = Layout.of(torch.tensor(lengths))
+    layout = Layout.of(np.array(lengths))
     expected = torch.stack(losses).sum()
     loss = crf.loss(emissions, torch.tensor(gold), layout)
     torch.testing.assert_close(loss, expected)
@@ -73,7 +72,6 @@ def test_loss_gradient_and_decoding_are_those_of_enumeration(
         atol=1e-9,
         rtol=1e-7,
     )
-    assert crf.decode(emissions, layout).tolist() == best
 
 
 def test_a_sentence_of_certain_tags_neither_overflows_nor_underflows() -> None:
@@ -81,24 +79,8 @@ def test_a_sentence_of_certain_tags_neither_overflows_nor_underflows() -> None:
     emissions = torch.full((200, 5), -300.0)
     emissions[:, 0] = 300.0
     emissions.requires_grad_()
-    layout = Layout.of(torch.tensor([150, 50]))
+    layout = Layout.of(np.array([150, 50]))
     loss = crf.loss(emissions, torch.zeros(200, dtype=torch.int64), layout)
     (gradient,) = torch.autograd.grad(loss, emissions)
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert gradient.abs().max() < 1e-6
-
-
-@settings(max_examples=20)
-@given(lengths_of_sentences, st.integers(0, 2**31))
-def test_what_is_decoded_is_allowed_whatever_the_emissions(lengths: list[int], seed: int) -> None:
-    assume(sum(lengths) > 1)
-    torch.manual_seed(seed)
-    tags = tag_set(["A", "B"], "BIOES")
-    crf = CRF(tags, "BIOES")
-    emissions = torch.randn(sum(lengths), len(tags)) * 100
-    found = crf.decode(emissions, Layout.of(torch.tensor(lengths))).split(lengths)
-    for ids in found:
-        assert all(
-            is_allowed(left, right, "BIOES")
-            for left, right in transitions([tags[i] for i in ids.tolist()])
-        )

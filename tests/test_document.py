@@ -2,19 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.encoding.document import (
-    CASINGS,
-    casing_in_document,
-    is_in_capitals,
-    mention_ids,
-)
-from tagger.model.context import COMMON, POSITIONS, context_features, context_size
-from tests.factories import ENCODER, TOKENS, encode
+from tagger.encoding import context
+from tagger.encoding.context import COMMON, POSITIONS, Context, context_size
+from tagger.encoding.document import CASINGS, is_in_capitals
+from tagger.encoding.layout import Layout
+from tests.factories import ENCODER, TOKENS, encode, make_split
 
 documents_of_sentences = st.lists(
     st.lists(st.lists(st.sampled_from(TOKENS), min_size=1, max_size=6), min_size=1, max_size=7),
@@ -22,13 +19,13 @@ documents_of_sentences = st.lists(
     max_size=4,
 )
 DIMENSION = 3
-VECTORS = torch.randn(20, DIMENSION, generator=torch.Generator().manual_seed(0))
+VECTORS = np.random.default_rng(0).normal(size=(20, DIMENSION)).astype(np.float32)
 
 
 def casings_of(sentences: list[str]) -> list[list[set[int]]]:
     """The values that are true of each token, as a set of their numbers."""
     tokens = [sentence.split() for sentence in sentences]
-    rows = iter(casing_in_document(tokens, [7] * len(tokens)))
+    rows = iter(encode([tokens]).casing_in_document)
     return [[set(next(rows).nonzero()[0].tolist()) for _ in sentence] for sentence in tokens]
 
 
@@ -82,11 +79,15 @@ def test_a_line_without_letters_is_none_of_capitals() -> None:
 
 
 def test_a_name_is_a_word_with_a_capital_in_any_casing_within_its_document() -> None:
-    sentences = [["May", "may", "MAY"], ["5", "May"], ["May", "Bush"]]
-    may, none, again, number, once_more, other, bush = mention_ids(sentences, [1, 1, 2]).tolist()
+    documents = [[["May", "may", "MAY"], ["5", "May", "Bush"]], [["May", "Bush", "BUSH", "MAY"]]]
+    split = encode(documents)
+    may, none, again, number, once_more, single, *others = split.mention_ids.tolist()
     assert none == number == 0
+    assert single == 0, "a name that the document mentions once is not elsewhere in it"
     assert may == again == once_more
-    assert len({0, may, other, bush}) == 4
+    assert others[0] == others[3]
+    assert others[1] == others[2]
+    assert len({0, may, *others}) == 4
 
 
 def vector(token: str | None) -> list[float]:
@@ -111,12 +112,21 @@ def weight(token: str) -> float:
     return rank / (COMMON + rank)
 
 
+def features_of(documents: list[list[list[str]]], vectors: np.ndarray) -> np.ndarray:
+    """The features of all tokens of some documents."""
+    split = encode(documents)
+    layout = Layout.of(split.lengths)
+    tokens = np.arange(len(split.token_types))
+    return Context.of(split, vectors).features(np.arange(len(split)), tokens, layout)
+
+
 @given(documents_of_sentences)
 def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -> None:
     expected = []
     for document in documents:
         lengths = [len(sentence) for sentence in document]
-        truths = torch.from_numpy(casing_in_document(document, [1] * len(document))).split(lengths)
+        casing = encode([document]).casing_in_document
+        truths = np.split(casing, np.cumsum(lengths)[:-1])
         tokens = [token for sentence in document for token in sentence]
         topic = mean([vector(token) for token in tokens], [weight(token) for token in tokens])
         mentions = [
@@ -145,15 +155,26 @@ def test_context_is_what_a_slow_reader_finds(documents: list[list[list[str]]]) -
                         math.log(len(sentence)),
                     ]
                 )
-    found = context_features(encode(documents), VECTORS)
+    found = features_of(documents, VECTORS)
     assert found.shape == (len(expected), context_size(DIMENSION))
-    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 
-@given(documents_of_sentences)
-def test_a_document_alone_tells_what_it_tells_among_others(
-    documents: list[list[list[str]]],
+@given(documents_of_sentences, st.sampled_from([1, 7, 1000]), st.sampled_from(["<f4", "<f2"]))
+def test_a_document_alone_tells_bit_for_bit_what_it_tells_among_others(
+    documents: list[list[list[str]]], group: int, precision: str
 ) -> None:
-    alone = [context_features(encode([document]), VECTORS) for document in documents]
-    together = context_features(encode(documents), VECTORS)
-    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
+    vectors = VECTORS.astype(precision)
+    alone = [features_of([document], vectors) for document in documents]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "GROUP", group)
+        together = features_of(documents, vectors)
+    assert np.array_equal(together, np.concatenate(alone))
+
+
+def test_a_sentence_tells_bit_for_bit_in_a_batch_what_it_tells_alone() -> None:
+    split = make_split([3, 9, 1, 4, 4])
+    found = Context.of(split, VECTORS)
+    together = split.batch(np.array([3, 1, 4]), found.features).context
+    alone = [split.batch(np.array([number]), found.features).context for number in (3, 1, 4)]
+    assert np.array_equal(together, np.concatenate(alone))

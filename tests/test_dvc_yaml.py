@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.runner import read_parameters
+import stages.__main__
+from stages.runner import read_parameters, read_texts
 from tests.conftest import ROOT
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -21,6 +22,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = DVC["stages"]
 FIRST_PARTY = ("stages", "tagger", "evaluation")
 VERSIONS = "requirements.lock"
+MAIN = Path("stages/__main__.py")
 
 each_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -54,6 +56,15 @@ def imports(file: Path, root: Path = ROOT) -> set[Path]:
     return found
 
 
+def modules_of(name: str) -> set[Path]:
+    """The modules of this repository that a stage's command imports, at any depth.
+
+    `python -m stages` imports the stage's module by its name, which no `import` shows.
+    """
+    files = (ROOT / MAIN, ROOT / "stages" / f"{name}.py")
+    return {path.relative_to(ROOT) for file in files for path in imports(file)}
+
+
 def third_party(package: str) -> set[str]:
     """What a package needs that is neither Python's own nor of this repository, at any depth."""
     modules: set[Path] = set()
@@ -83,18 +94,42 @@ def is_code(dep: str) -> bool:
 @each_stage
 def test_code_deps_are_the_imports(name: str) -> None:
     """A dep is a module, or a package of which at least one module is imported."""
-    imported = {p.relative_to(ROOT) for p in imports(ROOT / "stages" / f"{name}.py")}
+    imported = modules_of(name)
     deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep)}
     covered = {dep: {p for p in imported if p == dep or dep in p.parents} for dep in deps}
     assert all(covered.values()), "a dep that the stage does not import"
     assert set().union(*covered.values()) == imported, "an import that is no dep"
 
 
+RUN = """
+import runpy, sys
+try:
+    runpy.run_module("stages", run_name="__main__")
+finally:
+    print(*(getattr(module, "__file__", None) for module in sys.modules.values()), sep="\\n")
+"""
+
+
+@pytest.mark.slow
+@each_stage
+def test_the_command_imports_what_its_modules_name(name: str) -> None:
+    """Without paths, the command imports the stage to say which it takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, name], cwd=ROOT, capture_output=True, text=True
+    )
+    imported = {Path(line) for line in done.stdout.splitlines() if Path(line).name != "__init__.py"}
+    ours = {p.relative_to(ROOT) for p in imported if p.is_relative_to(ROOT)}
+    assert {p for p in ours if p.parts[0] in FIRST_PARTY} | {MAIN} == modules_of(name)
+    arguments = signature(name).parameters.values()
+    paths = [p.name.upper() for p in arguments if p.kind is not p.KEYWORD_ONLY]
+    assert done.stderr == f"usage: python -m stages {name} {' '.join(paths)}\n"
+
+
 @each_stage
 def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     stage = STAGES[name]
-    program, *arguments = stage["cmd"].split("python -m ")[1].split()
-    assert program == f"stages.{name}"
+    program, what, *arguments = stage["cmd"].split("python -m ")[1].split()
+    assert (program, what) == ("stages", name)
     data = [dep for dep in paths(stage["deps"]) if not is_code(dep) and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
     positional = [p for p in signature(name).parameters.values() if p.kind is not p.KEYWORD_ONLY]
@@ -109,7 +144,8 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
 def test_params_are_the_keyword_only_arguments(name: str) -> None:
     keywords = [k for k, p in signature(name).parameters.items() if p.kind is p.KEYWORD_ONLY]
     assert STAGES[name].get("params", []) == keywords
-    read_parameters(ROOT / "params.yaml", getattr(importlib.import_module(f"stages.{name}"), name))
+    stage = getattr(importlib.import_module(f"stages.{name}"), name)
+    read_parameters(read_texts(ROOT / "params.yaml"), stage)
 
 
 def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
@@ -127,7 +163,8 @@ def test_outputs_depend_on_the_versions_of_what_makes_them(name: str) -> None:
 
 def test_every_stage_says_what_it_does() -> None:
     assert all(stage["desc"] for stage in STAGES.values())
-    assert {*STAGES, "runner", "sparse_adam"} == {
+    assert set(STAGES) == set(stages.__main__.STAGES)
+    assert {*STAGES, "__main__", "runner", "sparse_adam", "temperature"} == {
         path.stem for path in (ROOT / "stages").glob("*.py")
     }
 
@@ -180,8 +217,12 @@ def test_packages_run_no_code_of_their_own_when_they_are_imported() -> None:
     """So no stage need depend on an `__init__.py`, which importing any module of it would run."""
     for package in FIRST_PARTY:
         for path in (ROOT / package).rglob("__init__.py"):
-            (docstring,) = ast.parse(path.read_text(encoding="utf-8")).body
-            assert isinstance(docstring, ast.Expr), path
+            module = ast.parse(path.read_text(encoding="utf-8"))
+            for statement in module.body:
+                if isinstance(statement, ast.ImportFrom):
+                    assert statement.module == "typing", path
+                else:
+                    assert isinstance(statement, (ast.Expr, ast.Assign, ast.FunctionDef)), path
 
 
 def test_the_closure_sees_imports_at_any_depth(tmp_path: Path) -> None:

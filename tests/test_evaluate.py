@@ -15,8 +15,8 @@ from tagger.corpus.tags import spans
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import read_lines
-from tagger.model.tagger import Tagger
-from tagger.predict import Predictor, hash_embeddings
+from tagger.model.bilstm_crf import BiLSTMCRF
+from tagger.model.checkpoint import hash_embeddings, save_checkpoint
 from tests.conftest import Data, run_evaluate
 from tests.factories import CLASSROOM
 from tests.test_scoring import conlleval, fractions
@@ -31,12 +31,12 @@ def evaluated(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     vectors = torch.from_numpy(read_vectors(sample.embeddings))
     tags = tuple(read_lines(sample.index / "tags.txt"))
-    tagger = Tagger(vectors, replace(CLASSROOM, tags=tags))
-    for parameter in tagger.parameters():
+    model = BiLSTMCRF(vectors, replace(CLASSROOM, tags=tags))
+    for parameter in model.parameters():
         parameter.data.mul_(4)
     encoder = Encoder.load(sample.index, sample.embeddings)
     hashes = hash_embeddings(sample.embeddings)
-    Predictor(encoder, tagger, hashes).save(folder / "model")
+    save_checkpoint(folder / "model", encoder, model, 1.5, hashes)
     (folder / "curve.csv").write_text(CURVE, encoding="utf-8")
     for name in ("one", "again"):
         run_evaluate(sample, folder / "model", folder / "curve.csv", folder / name)
@@ -97,6 +97,7 @@ def test_predictions_are_the_corpus_with_tags_that_score_as_the_metrics_say(
     assert scores["tokens"] == table["tokens"].str.len().sum()
     assert scores["support"] == conlleval(gold, predicted)[1]
     assert sum(row["support"] for row in scores["types"].values()) == scores["support"]
+    assert 0 < scores["calibration"]["expected_calibration_error"] < 1
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation.__main__ import main, read_train
-from evaluation.results import Predictions, score_predictions
+from evaluation.results import Predictions, format_scores, score_predictions, write_report
 from evaluation.slices import SLICES
 from tagger.files import InputError
 from tests.test_scoring import conlleval
@@ -58,6 +58,7 @@ def test_a_file_is_scored_and_reported(
     assert "Without --train" not in printed
     scores = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["mine"]
     assert (scores["f1"], scores["sentences"], scores["tokens"]) == (0.8571, 3, 5)
+    assert "calibration" not in scores, "a file has no probabilities"
     assert scores["slices"]["seen_entities"] == {"recall": 1.0, "support": 2}
     assert scores["slices"]["unseen_entities"] == {"recall": 0.5, "support": 2}
     sentences = pd.read_csv(tmp_path / "out/sentences.csv")
@@ -196,6 +197,22 @@ def test_entities_are_compared_across_schemes() -> None:
         metrics = score_predictions(Predictions(tokens, gold, predicted, [0, 1]), None).metrics
         assert (metrics["f1"] == 1) == (accuracy == 1)
         assert metrics["accuracy"] == accuracy
+
+
+def test_probabilities_of_entities_are_scored_and_reported(tmp_path: Path) -> None:
+    gold = [["B-A", "I-A", "O", "B-B"], ["O"], ["B-B"]]
+    predicted = [["B-A", "I-A", "O", "B-A"], ["O"], ["B-B"]]
+    predictions = Predictions([list("abcd"), ["e"], ["f"]], gold, predicted, [0, 0, 1])
+    result = score_predictions(predictions, None, [[0.8, 0.5], [], [0.98]])
+    error = (0.2 + 0.5 + 0.02) / 3
+    assert result.metrics["calibration"] == {"expected_calibration_error": round(error, 4)}
+    assert "calibration error of the entities' probabilities: 0.2400" in format_scores("a", result)
+    none = Predictions(predictions.tokens, gold, [["O"] * len(tags) for tags in gold], [0, 0, 1])
+    results = {"a": result, "b": score_predictions(none, None, [[], [], []])}
+    assert "calibration" not in results["b"].metrics
+    write_report(results, tmp_path / "index.html", None, None)
+    text = re.sub(r"\s+", " ", (tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert "the expected calibration error: a ○ 0.2400. " in text
 
 
 def test_train_is_the_first_and_the_last_column(tmp_path: Path) -> None:

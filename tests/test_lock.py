@@ -75,7 +75,7 @@ def change_a_result(clone: Clone) -> None:
 
 
 def change_a_command(clone: Clone) -> None:
-    clone.edit("dvc.yaml", "python -m stages.train", "python -O -m stages.train")
+    clone.edit("dvc.yaml", "python -m stages train", "python -O -m stages train")
 
 
 def add_a_dependency(clone: Clone) -> None:

@@ -50,7 +50,7 @@ for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
         check=True,
         text=True,
     ).stdout
-    assert "tagger.model.tagger\n" in output
+    assert "tagger.model.bilstm_crf\n" in output
 
 
 def test_the_hooks_of_pre_commit_are_tools_of_the_environment() -> None:

@@ -197,7 +197,7 @@ def test_make_repro_mends_what_a_kill_left(clone_with_results: Clone) -> None:
     expected = clone.read("dvc.lock")
     (clone.path / "dvc.lock").write_text(re.sub(r"  index:\n(    .*\n)+", "", expected))
     runs = [run for run in (clone.path / ".dvc/cache/runs").rglob("*") if run.is_file()]
-    (index,) = (run for run in runs if "stages.index" in run.read_text(encoding="utf-8"))
+    (index,) = (run for run in runs if "stages index" in run.read_text(encoding="utf-8"))
     index.unlink()
     assert "rwlock" in clone.run("dvc", "repro", status=255), "or this test has lost its reason"
     assert ran(clone.run("make", "repro")) == ["index"]

@@ -1,17 +1,19 @@
 """A stage keeps its outputs only if they are made of what stands there when it ends."""
 
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import stages.runner
-from stages.runner import run
 from tagger.files import atomic_output
 from tests.conftest import Clone
 
@@ -19,15 +21,16 @@ PARAMETERS = "layers: 2  # of what\nhidden: 1\n"
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Run a stage in a tree of its own; during its work it calls a function.
+def start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_as_stage: Callable[..., None]
+) -> Callable[..., None]:
+    """Run a stage in a tree of its own; during its work, or its imports, a function is called.
 
     Input is the folder `in` with the file `a`; the outputs are `out` and `more`, which depends on
     nothing. `tagger/b.py` and `tagger/c.py` are code, of which only `tagger.b` is imported.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stages.runner, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["copy", "in", "out", "more"])
     for file in ("in/a", "tagger/b.py", "tagger/c.py", "requirements.lock", "params.yaml", "out"):
         Path(file).parent.mkdir(exist_ok=True)
         Path(file).write_text(PARAMETERS if file == "params.yaml" else "# one\n")
@@ -35,15 +38,23 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable
     module.__file__ = str(tmp_path / "tagger/b.py")
     monkeypatch.setitem(sys.modules, "tagger.b", module)
 
-    def start_(change: Callable[[], None]) -> None:
+    def start_(change: Callable[[], None], during: str = "work") -> None:
         def copy(input_: Path, output: Path, more: Path, *, layers: int) -> None:
-            text = (input_ / "a").read_text() * layers
-            change()
+            text = "".join(path.read_text() for path in input_.glob("a")) * layers
+            if during == "work":
+                change()
             with atomic_output(output) as path, atomic_output(more) as other:
                 path.write_text(text)
                 other.write_text(text)
 
-        run(copy)
+        def import_module(name: str) -> ModuleType:
+            change()
+            return sys.modules[name]
+
+        with monkeypatch.context() as patch:
+            if during == "imports":
+                patch.setattr(importlib, "import_module", import_module)
+            run_as_stage(copy, "in", "out", "more")
 
     return start_
 
@@ -52,6 +63,7 @@ def write(file: str, text: str) -> Callable[[], None]:
     return lambda: (Path(file).write_text(text), None)[1]
 
 
+@pytest.mark.parametrize("during", ["imports", "work"])
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -65,10 +77,10 @@ def write(file: str, text: str) -> Callable[[], None]:
     ],
 )
 def test_what_changed_meanwhile_is_named_and_nothing_is_kept(
-    start: Callable[[Callable[[], None]], None], change: Callable[[], None], name: str
+    start: Callable[..., None], change: Callable[[], None], name: str, during: str
 ) -> None:
     with pytest.raises(SystemExit) as error:
-        start(change)
+        start(change, during)
     message = str(error.value)
     assert message.startswith(f"copy: changed since this stage began: {name}; so nothing was kept")
     assert "dvc exp run --temp" in message
@@ -89,7 +101,7 @@ def test_what_changed_meanwhile_is_named_and_nothing_is_kept(
     ],
 )
 def test_what_shapes_no_output_may_change(
-    start: Callable[[Callable[[], None]], None], change: Callable[[], None]
+    start: Callable[..., None], change: Callable[[], None]
 ) -> None:
     start(change)
     assert Path("out").read_text() == Path("more").read_text() == "# one\n# one\n"
@@ -97,7 +109,7 @@ def test_what_shapes_no_output_may_change(
 
 
 def test_code_that_is_imported_late_counts(
-    start: Callable[[Callable[[], None]], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change() -> None:
         Path("tagger/c.py").write_text("# two\n")
@@ -110,7 +122,7 @@ def test_code_that_is_imported_late_counts(
 
 
 def test_an_orphan_makes_nothing_whole(
-    start: Callable[[Callable[[], None]], None], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose_parent() -> None:  # the watching thread would end this process: it is to sleep on
         monkeypatch.setattr(os, "getppid", lambda: 1)
@@ -129,15 +141,11 @@ print(child.pid, flush=True)
 child.wait()
 """
 CHILD = """
-import sys, time
-from pathlib import Path
-sys.argv = ["wait", "started"]
+import os
 from stages.runner import run
-def wait(output: Path) -> None:
-    output.write_text("")
-    time.sleep(600)
-run(wait)
+run("wait", ["started"], os.getppid())
 """
+WAIT = "import time; from pathlib import Path; Path('started').touch(); time.sleep(600)\n"
 
 
 def has_ended(pid: int) -> bool:
@@ -146,8 +154,13 @@ def has_ended(pid: int) -> bool:
     return state.stdout.strip()[:1] in ("", "Z")
 
 
-def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("during", ["imports", "work"])
+def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path, during: str) -> None:
     (tmp_path / "params.yaml").write_text("a: 1\n")
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/wait.py").write_text(
+        WAIT if during == "imports" else f"def wait(output):\n    {WAIT}"
+    )
     environment = os.environ | {"PYTHONPATH": str(stages.runner.ROOT)}
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, CHILD],
@@ -173,27 +186,37 @@ def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 def test_dvc_vouches_for_no_run_that_was_edited_or_lost_its_parent(
     clone_with_results: Clone,
 ) -> None:
-    """Seeds and code are edited while `train` runs, then DVC alone is killed."""
+    """Code is edited while `train` imports libraries, more of it and a seed while it runs.
+
+    Then DVC alone is killed during the imports.
+    """
     clone = clone_with_results
     expected = clone.read("dvc.lock")
     clone.set(epochs=12, hidden=17)
+    repro = ("env", "PYTHONUNBUFFERED=1", "PYTHONPROFILEIMPORTTIME=1", "dvc", "repro")
+    library = r"import time: .* torch\.\w+$"  # a module of it, long before the last
 
-    process = clone.start("env", "PYTHONUNBUFFERED=1", "dvc", "repro")
+    process = clone.start(*repro)
+    read_until(process, library)
+    clone.edit("tagger/files.py", "return ", "return  ")
     read_until(process, "epoch 2:")
     clone.edit("tagger/model/crf.py", "return ", "return  ")
     clone.set(seed=99)
     assert process.stdout
     rest = process.stdout.read()
     assert process.wait() != 0
-    changed = "changed since this stage began: params.yaml: seed, tagger/model/crf.py;"
+    changed = (
+        "changed since this stage began: params.yaml: seed, tagger/files.py, tagger/model/crf.py;"
+    )
     assert f"train: {changed}" in rest
     assert "Traceback" not in rest
     assert clone.read("dvc.lock") == expected
     assert not (clone.path / "data/model").exists()
 
+    clone.run("git", "checkout", "--", "tagger")
     clone.set(epochs=1000)
-    process = clone.start("env", "PYTHONUNBUFFERED=1", "dvc", "repro")
-    read_until(process, "epoch 2:")
+    process = clone.start(*repro)
+    read_until(process, library)
     process.kill()
     process.wait()
     assert process.stdout
@@ -203,9 +226,9 @@ def test_dvc_vouches_for_no_run_that_was_edited_or_lost_its_parent(
     assert not (clone.path / "data/model").exists()
 
 
-def read_until(process: "subprocess.Popen[str]", start: str) -> None:
+def read_until(process: "subprocess.Popen[str]", pattern: str) -> None:
     assert process.stdout
     for line in process.stdout:
-        if line.startswith(start):
+        if re.match(pattern, line):
             return
-    pytest.fail(f"no line began with {start!r}")
+    pytest.fail(f"no line matched {pattern!r}")

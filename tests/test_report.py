@@ -61,10 +61,17 @@ CURVE = pd.DataFrame(
 )
 
 
+CALIBRATION = pd.DataFrame(
+    [(0.4, 0.5, 0.45, 0.4, 20), (0.7, 0.8, 0.75, 0.85, 40), (0.9, 1.0, 0.99, 0.97, 5012)],
+    columns=["low", "high", "confidence", "accuracy", "entities"],
+)
+
+
 def page_of(
     sentences: Sequence[Sentence] = SENTENCES,
     types: Sequence[str] = ("PER", "ORG", "LOC"),
     curve: pd.DataFrame | None = CURVE,
+    calibration: pd.DataFrame = CALIBRATION,
 ) -> str:
     """A report; with no sentences it is one of predictions without an error."""
     row = {"precision": 0.9, "recall": 0.8, "f1": 0.8471, "support": 1234}
@@ -77,6 +84,7 @@ def page_of(
             "errors": {
                 kind.replace(" ", "_"): 100 + i if sentences else 0 for i, kind in enumerate(KINDS)
             },
+            "calibration": {"expected_calibration_error": 0.0123},
         }
         for split, f1 in (("validation", 0.9123), ("test", 0.8876))
     }  # fmt: skip
@@ -96,6 +104,7 @@ def page_of(
         scores,
         pd.DataFrame(rows, columns=columns),
         pd.DataFrame(confusion, columns=["split", "gold", "predicted", "tokens"]),
+        dict.fromkeys(scores, calibration),
         curve,
         sentences,
     )
@@ -179,8 +188,9 @@ def svgs(page: str) -> list[ElementTree.Element]:
 
 
 def test_charts_hold_the_figures_and_say_what_they_are() -> None:
-    whiskers, loss, f1, *matrices = svgs(page_of())
-    assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in (whiskers, loss, f1))
+    whiskers, loss, f1, *matrices, reliability = svgs(page_of())
+    charts = (whiskers, loss, f1, reliability, *matrices)
+    assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in charts)
     titles = [title.text for title in whiskers.iter("title")]
     assert titles[1] == "test, all: F1 0.8876 (0.8676–0.8976)"
     assert len(titles) == 2 * len(("all", "PER", "ORG", "LOC", UNSEEN))
@@ -196,6 +206,22 @@ def test_charts_hold_the_figures_and_say_what_they_are() -> None:
     heights = [float(pair.split(",")[1]) for pair in line.get("points", "").split()]
     assert heights[0] > heights[2] > heights[1]  # SVG counts from the top
     assert "0.9123 in epoch 2" in str(f1.get("aria-label"))
+    points = reliability.findall("g/g")
+    assert len(points) == 2 * len(CALIBRATION)
+    title, text = points[2].find("title"), points[2].find("text")
+    assert title is not None
+    assert title.text == (
+        "validation, probability above 0.9 up to 1.0: 0.9700 of 5,012 are correct, with a mean "
+        "probability of 0.9900"
+    )
+    assert text is not None
+    assert text.text == "5,012"
+    above = []  # the diagonal
+    for point in points:
+        distance = point.find("line")
+        assert distance is not None
+        above.append(float(distance.get("y2", 0)) < float(distance.get("y1", 0)))
+    assert above == [False, True, False] * 2
     assert len(matrices) == 2
     for svg in matrices:
         texts = {"".join(text.itertext()) for text in svg.iter("text")}
@@ -207,6 +233,7 @@ def test_the_header_and_the_tables_hold_the_scores() -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page_of()))
     assert "F1 on validation 0.9123 95 % interval 0.8923–0.9223" in text
     assert "F1 on test 0.8876" in text
+    assert "calibration error: validation ○ 0.0123, test ◆ 0.0123." in text
     assert "PER 0.9000 0.8000 0.8471 0.8923–0.9223" in text
     assert f"{UNSEEN} – 0.8000 0.8923–0.9223 – 50" in text
     assert "missed no prediction shares a token with it 100 100 spurious" in text
@@ -505,6 +532,13 @@ def test_without_a_curve_there_is_no_chart_of_training(open_page: Open) -> None:
     page = open_page(page_of(curve=None))
     assert page.get_by_text("Scores by type and slice").is_visible()
     assert page.get_by_text("by epoch").count() == 0
+
+
+def test_without_probabilities_there_is_no_chart_of_them(open_page: Open) -> None:
+    assert "Probabilities of" in page_of()
+    page = open_page(page_of(calibration=CALIBRATION[:0]))
+    assert page.get_by_text("Scores by type and slice").is_visible()
+    assert page.get_by_text("Probabilities of").count() == 0
 
 
 def test_a_phone_scrolls_only_down(open_page: Open) -> None:

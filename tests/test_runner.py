@@ -1,7 +1,10 @@
 """Parameters are coerced or refused by name, and errors end a stage with one line."""
 
-import runpy
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +17,7 @@ import yaml
 
 from stages.download import download
 from stages.embed import embed
-from stages.runner import read_parameters, run
+from stages.runner import read_parameters, read_texts, run
 from stages.train import train
 from tagger.files import InputError
 from tests.conftest import ROOT
@@ -35,7 +38,7 @@ def write(folder: Path, key: str, text: str) -> Path:
 
 def read(tmp_path: Path, key: str, text: str) -> Any:
     """What a stage gets for a key where params.yaml has `text` as its value."""
-    return read_parameters(write(tmp_path, key, text), STAGE_OF[key])[key]
+    return read_parameters(read_texts(write(tmp_path, key, text)), STAGE_OF[key])[key]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=rf"params.yaml,? ?{reason}") as error:
-        read_parameters(file, download)
+        read_parameters(read_texts(file), download)
     assert "\n" not in str(error.value)
 
 
@@ -132,26 +135,24 @@ def test_what_is_not_flat_short_text_is_refused_by_line(
     file = tmp_path / "params.yaml"
     file.write_bytes(text)
     with pytest.raises(InputError, match=f"params.yaml, {reason}$"):
-        read_parameters(file, download)
+        read_parameters(read_texts(file), download)
 
 
 def test_run_ends_with_one_line_and_no_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_as_stage: Callable[..., None]
 ) -> None:
     def copy(source: Path, target: Path, *, layers: int) -> None:
         target.write_text(source.read_text() * layers)
 
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "layers", "2")
-    monkeypatch.setattr(sys, "argv", ["copy", "a", "b"])
     with pytest.raises(SystemExit, match=r"^copy: .*No such file.*'a'$"):
-        run(copy)
+        run_as_stage(copy, "a", "b")
     Path("a").write_text("x")
-    run(copy)
+    run_as_stage(copy, "a", "b")
     assert Path("b").read_text() == "xx"
-    monkeypatch.setattr(sys, "argv", ["copy", "a"])
-    with pytest.raises(SystemExit, match=r"^usage: python -m stages.copy SOURCE TARGET$"):
-        run(copy)
+    with pytest.raises(SystemExit, match=r"^usage: python -m stages copy SOURCE TARGET$"):
+        run_as_stage(copy, "a")
 
 
 def test_a_stage_refuses_a_bad_parameter_with_one_line_before_it_works(
@@ -159,35 +160,134 @@ def test_a_stage_refuses_a_bad_parameter_with_one_line_before_it_works(
 ) -> None:
     write(tmp_path, "dropout", "1.5")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train", "no-embeddings", "no-index", "model", "curve.csv"])
     message = r"^train: params.yaml: dropout: '1.5' is refused: Input should be less than 1$"
     with pytest.raises(SystemExit, match=message):  # Python prints it, and ends with status 1
-        runpy.run_path(str(ROOT / "stages/train.py"), run_name="__main__")
+        run("train", ["no-embeddings", "no-index", "model", "curve.csv"], os.getppid())
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 @pytest.mark.parametrize("make", [torch.ones, np.ones, lambda size: [0] * size])
 def test_too_little_memory_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], object]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_as_stage: Callable[..., None],
+    make: Callable[[int], object],
 ) -> None:
     def fill(output: Path) -> None:
         make(2**46)  # more than an address can count
 
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "layers", "2")
-    monkeypatch.setattr(sys, "argv", ["fill", "out"])
     with pytest.raises(SystemExit, match=r"^fill: out of memory.* a smaller batch_size.*hidden$"):
-        run(fill)
+        run_as_stage(fill, "out")
 
 
 def test_an_error_of_the_code_keeps_its_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_as_stage: Callable[..., None]
 ) -> None:
     def fail(output: Path) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "layers", "2")
-    monkeypatch.setattr(sys, "argv", ["fail", "out"])
     with pytest.raises(RuntimeError, match="a bug"):
-        run(fail)
+        run_as_stage(fail, "out")
+
+
+@pytest.mark.parametrize("arguments", [[], ["tarin", "a", "b"], ["runner"], ["--help"]])
+def test_what_is_no_stage_gets_a_list_of_them(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "stages", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    usage = "usage: python -m stages {download,embed,index,train,evaluate} PATH…\n"
+    assert (done.returncode, done.stderr) == (1, usage)
+
+
+MAIN = """
+import sys
+import stages.__main__
+sys.argv, stages.__main__.STAGES = ["stages", "wait", "in", "out"], ("wait",)
+stages.__main__.main()
+"""
+WAIT = """
+def wait_for_go():
+    Path("started").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+"""
+SWALLOWS = """
+try:
+    wait_for_go()
+except BaseException as error:
+    print(repr(error), file=sys.stderr)
+"""
+WORKS = """
+def wait(source: Path, output: Path) -> None:
+    with atomic_output(output) as path:
+        path.touch()
+        wait_for_go()
+"""
+
+
+def start_waiting(folder: Path, code: str, handler: signal.Handlers) -> "subprocess.Popen[str]":
+    """Start a stage with this code in a folder, and return when it waits for the file `go`."""
+    (folder / "params.yaml").write_text("a: 1\n")
+    (folder / "stages").mkdir()
+    imports = "import sys, time\nfrom pathlib import Path\nfrom tagger.files import atomic_output\n"
+    (folder / "stages/wait.py").write_text(imports + WAIT + code)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
+    )  # fmt: skip
+    while not (folder / "started").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("code", [SWALLOWS + WORKS, WORKS])
+def test_ctrl_c_prints_nothing_and_leaves_nothing(tmp_path: Path, code: str) -> None:
+    process = start_waiting(tmp_path, code, signal.SIG_DFL)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 130
+    assert {p.name for p in tmp_path.iterdir()} == {"params.yaml", "stages", "started"}
+
+
+@pytest.mark.parametrize("code", [SWALLOWS + WORKS, WORKS])
+def test_ctrl_c_does_not_end_what_runs_in_the_background(tmp_path: Path, code: str) -> None:
+    process = start_waiting(tmp_path, code, signal.SIG_IGN)
+    process.send_signal(signal.SIGINT)
+    (tmp_path / "go").touch()
+    assert process.communicate()[1] == ""
+    assert process.returncode == 0
+    assert (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("download", "yaml"),
+        ("embed", "scipy"),
+        ("index", "datasets"),
+        ("train", "torch._C"),
+        ("evaluate", "evaluation.report"),
+    ],
+)
+def test_ctrl_c_while_libraries_are_imported(tmp_path: Path, name: str, module: str) -> None:
+    """`module` is the last that Python has imported before the interruption."""
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    _, *paths = stage["cmd"].split(f"-m stages {name}")[1].split()
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "stages", name, *paths],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stderr
+    assert any(line.split()[-1] == module for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    rest = [line for line in process.communicate()[1].splitlines() if "import time:" not in line]
+    assert rest == []
+    assert process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import stages.train
 from stages.train import train
 from tagger.files import InputError
-from tagger.predict import WEIGHTS
+from tagger.model.checkpoint import WEIGHTS
 from tests.conftest import Data, run_evaluate
 
 SMALL: dict[str, Any] = {

@@ -191,7 +191,7 @@ def test_an_interruption_ends_all_and_leaves_nothing(
     process = clone_with_results.start("env", environment, "python", "-m", "review.verify")
     assert process.stdout
     for line in process.stdout:
-        if line.startswith("> ") and "stages.download" in line:
+        if line.startswith("> ") and "stages download" in line:
             break
     else:
         pytest.fail("the pipeline never began")

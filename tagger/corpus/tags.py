@@ -95,8 +95,13 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 def to_iob2(tags: Sequence[str]) -> list[str]:
     """The tags in IOB2 that mark the same entities (see `spans`)."""
-    result = ["O"] * len(tags)
-    for start, end, type_ in spans(tags):
+    return iob2(spans(tags), len(tags))
+
+
+def iob2(entities: Iterable[Span], length: int) -> list[str]:
+    """The tags in IOB2 of a sentence of some length that has these entities."""
+    result = ["O"] * length
+    for start, end, type_ in entities:
         result[start:end] = [f"B-{type_}"] + [f"I-{type_}"] * (end - start - 1)
     return result
 

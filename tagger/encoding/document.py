@@ -12,35 +12,62 @@ CASINGS = 6
 CASING_SIZE = CASINGS + 1
 
 
-def casing_in_document(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> np.ndarray:
-    """How the word of each token is written elsewhere in its document.
+def document_features(
+    types: Sequence[str], tokens: np.ndarray, offsets: np.ndarray, documents: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How the word of each token is written elsewhere in its document, and what name it mentions.
 
     A name at the start of a sentence or in a headline is recognised by its mentions elsewhere
-    (Chieu & Ng, CoNLL 2003). Two tokens are the same word if they are equal in lower case.
+    (Chieu & Ng, CoNLL 2003). Two tokens are the same word if they are equal in lower case. A token
+    with a capital letter mentions a name; tokens of one document that are the same word mention
+    the same name.
 
     Args:
-        sentences: the tokens of each sentence
-        documents: the number of each sentence's document
+        types: the token types (distinct tokens)
+        tokens: the token type of each token, [tokens]
+        offsets: sentence i has the tokens offsets[i] to offsets[i + 1], [sentences + 1]
+        documents: the number of each sentence's document, [sentences]
 
     Returns:
-        [tokens, CASING_SIZE] bool. The first CASINGS values tell whether another token of the
-        document is the same word in lower case; capitalised inside a sentence; capitalised at the
-        start of a sentence or in a sentence in capitals; in capitals in a sentence in capitals; in
-        capitals in another sentence; or written otherwise. The last value tells whether the token's
-        own sentence is in capitals.
+        casing: [tokens, CASING_SIZE] bool. The first CASINGS values tell whether another token of
+            the document is the same word in lower case; capitalised inside a sentence; capitalised
+            at the start of a sentence or in a sentence in capitals; in capitals in a sentence in
+            capitals; in capitals in another sentence; or written otherwise. The last value tells
+            whether the token's own sentence is in capitals.
+        mention ids: the number of the name that each token mentions, from 1, or 0 where it
+            mentions none, or one that its document mentions only there, [tokens] int32
     """
-    token_types, tokens, words = _words_in_documents(sentences, documents)
-    lengths = [len(sentence) for sentence in sentences]
-    in_capitals = np.repeat([is_in_capitals(sentence) for sentence in sentences], lengths)
+    lengths = np.diff(offsets)
+    first = offsets[:-1]
+    lowered: dict[str, int] = {}
+    lower = np.array([lowered.setdefault(type_.lower(), len(lowered)) for type_ in types])
+    # For each token a number which it shares with the same word in its document
+    _, words = np.unique(
+        documents.astype(np.int64).repeat(lengths) * len(lowered) + lower[tokens],
+        return_inverse=True,
+    )
+
+    # A sentence is in capitals if it has letters, and none in lower case.
+    is_upper = np.array([type_.isupper() for type_ in types])[tokens]
+    has_no_lower = np.array([f"{type_}A".isupper() for type_ in types])[tokens]
+    in_capitals = (
+        np.logical_or.reduceat(is_upper, first) & np.logical_and.reduceat(has_no_lower, first)
+    ).repeat(lengths)
     is_first = np.zeros(len(tokens), dtype=bool)
-    is_first[np.cumsum([0, *lengths[:-1]])] = True
-    casings = np.array([_casing(token) for token in token_types])[tokens]
+    is_first[first] = True
+    casings = np.array([_casing(type_) for type_ in types])[tokens]
     casings += (casings == CAPITALISED) & (is_first | in_capitals)
     casings += (casings == CAPITALS) & ~in_capitals
     counts = np.bincount(words * CASINGS + casings, minlength=(words.max() + 1) * CASINGS)
     is_own = np.arange(CASINGS) == casings[:, None]
     is_elsewhere = counts.reshape(-1, CASINGS)[words] > is_own
-    return np.column_stack((is_elsewhere, in_capitals))
+
+    names = np.array([any(map(str.isupper, type_)) for type_ in types])[tokens].nonzero()[0]
+    mentions = np.zeros(len(tokens), dtype=np.int32)
+    _, numbers, sizes = np.unique(words[names], return_inverse=True, return_counts=True)
+    several = sizes > 1
+    mentions[names] = np.where(several, several.cumsum(), 0)[numbers]
+    return np.column_stack((is_elsewhere, in_capitals)), mentions
 
 
 def _casing(token: str) -> int:
@@ -55,38 +82,3 @@ def _casing(token: str) -> int:
 def is_in_capitals(tokens: Sequence[str]) -> bool:
     """Whether a sentence has letters, and none in lower case."""
     return " ".join(tokens).isupper()
-
-
-def mention_ids(sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> np.ndarray:
-    """The number of the name that each token mentions, 0 for none, [tokens] int32.
-
-    A token with a capital letter mentions a name. Tokens of one document mention the same name if
-    they are equal in lower case.
-    """
-    token_types, tokens, words = _words_in_documents(sentences, documents)
-    is_name = np.array([any(map(str.isupper, token)) for token in token_types])
-    return np.where(is_name[tokens], words + 1, 0).astype(np.int32)
-
-
-def _words_in_documents(
-    sentences: Sequence[Sequence[str]], documents: Sequence[int]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Tokens as numbers.
-
-    Returns:
-        the token types (distinct tokens); the token type of each token, [tokens]; and a number for
-        each token which it shares with the tokens of its document that are equal in lower case,
-        [tokens]
-    """
-    token_types: dict[str, int] = {}
-    words: dict[tuple[int, str], int] = {}
-    lowered: list[str] = []  # by token type
-    tokens, numbers = [], []
-    for sentence, document in zip(sentences, documents, strict=True):
-        for token in sentence:
-            type_ = token_types.setdefault(token, len(token_types))
-            if type_ == len(lowered):
-                lowered.append(token.lower())
-            tokens.append(type_)
-            numbers.append(words.setdefault((document, lowered[type_]), len(words)))
-    return list(token_types), np.array(tokens), np.array(numbers)

@@ -1,14 +1,12 @@
-"""The encoder: from tokens to the tensors that the tagger reads."""
+"""The encoder: from tokens to the arrays that the tagger reads."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from tagger.encoding.document import casing_in_document, mention_ids
+from tagger.encoding.document import document_features
 from tagger.encoding.split import Split
 from tagger.encoding.vocabulary import FIRST, WORDS, Vocabulary, character_ids
 from tagger.files import InputError, read_lines, write_lines
@@ -50,7 +48,7 @@ class Encoder:
         return cls(*map(read_lines, paths))
 
     def encode(self, sentences: Sequence[Sequence[str]], documents: Sequence[int]) -> Split:
-        """Sentences as tensors.
+        """Sentences as arrays.
 
         Args:
             sentences: the tokens of each; one sentence or more, of one token or more each
@@ -66,21 +64,20 @@ class Encoder:
                     f"sentence {number} (from 0) has no token, or an empty one: {list(sentence)!r}"
                     "; leave out what is empty"
                 )
-        documents = [i for i, (_, group) in enumerate(groupby(documents)) for _ in group]
+        numbers = np.array([i for i, (_, group) in enumerate(groupby(documents)) for _ in group])
         tokens = list(chain.from_iterable(sentences))
-        token_types = sorted(set(tokens))
-        row = {token: i for i, token in enumerate(token_types)}
-
-        def of_types(function: Callable[[str], object]) -> Tensor:
-            return torch.tensor([function(token) for token in token_types], dtype=torch.int32)
-
+        types = sorted(set(tokens))
+        rows = {token: row for row, token in enumerate(types)}
+        token_types = np.array([rows[token] for token in tokens], dtype=np.int32)
+        offsets = np.cumsum([0, *map(len, sentences)])
+        casing, mentions = document_features(types, token_types, offsets, numbers)
         return Split(
-            token_types=torch.tensor([row[token] for token in tokens], dtype=torch.int32),
-            words=of_types(lambda token: self.vocabulary.look_up(token).id),
-            train_tokens=of_types(lambda token: self.train_tokens.get(token, 0)),
-            characters=of_types(lambda token: character_ids(token, self.characters)),
-            casing_in_document=torch.from_numpy(casing_in_document(sentences, documents)),
-            mention_ids=torch.from_numpy(mention_ids(sentences, documents)),
-            offsets=torch.from_numpy(np.cumsum([0, *map(len, sentences)])),
-            documents=torch.tensor(documents, dtype=torch.int32),
+            token_types=token_types,
+            words=np.array([self.vocabulary.look_up(t).id for t in types], dtype=np.int32),
+            train_tokens=np.array([self.train_tokens.get(t, 0) for t in types], dtype=np.int32),
+            characters=character_ids(types, self.characters),
+            casing_in_document=casing,
+            mention_ids=mentions,
+            offsets=offsets,
+            documents=numbers.astype(np.int32),
         )

@@ -9,15 +9,12 @@ on it; what is computed in it is not read.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the tokens of some sentences, one sentence after another, stand in the two grids.
-
-    All tensors are on the CPU.
 
     tokens: the token in each cell of the forward and of the backward grid; the cells after the end
         of a sentence repeat its last token there, [2, steps, sentences] int64
@@ -27,27 +24,27 @@ class Layout:
     followed: the tokens that are not the last of their sentence, [tokens - sentences] int64
     """
 
-    tokens: Tensor
-    cells: Tensor
-    sentences: Tensor
-    first: Tensor
-    last: Tensor
-    followed: Tensor
+    tokens: np.ndarray
+    cells: np.ndarray
+    sentences: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    followed: np.ndarray
 
     @classmethod
-    def of(cls, lengths: Tensor) -> "Layout":
+    def of(cls, lengths: np.ndarray) -> "Layout":
         """The layout of sentences of some lengths ([sentences] int64, each at least 1)."""
-        last = lengths.cumsum(0) - 1
+        last = lengths.cumsum() - 1
         first = last + 1 - lengths
-        steps = torch.arange(int(lengths.max()))[:, None].minimum(lengths - 1)
-        sentences = torch.arange(len(lengths)).repeat_interleave(lengths)
-        before = torch.arange(len(sentences)) - first[sentences]  # tokens before each in a sentence
-        after = last[sentences] - torch.arange(len(sentences))
+        steps = np.minimum(np.arange(lengths.max())[:, None], lengths - 1)
+        sentences = np.arange(len(lengths)).repeat(lengths)
+        before = np.arange(len(sentences)) - first[sentences]  # tokens before each in a sentence
+        after = last[sentences] - np.arange(len(sentences))
         return cls(
-            tokens=torch.stack((first + steps, last - steps)),
-            cells=torch.stack((before, after)) * len(lengths) + sentences,
+            tokens=np.stack((first + steps, last - steps)),
+            cells=np.stack((before, after)) * len(lengths) + sentences,
             sentences=sentences,
             first=first,
             last=last,
-            followed=after.nonzero()[:, 0],
+            followed=after.nonzero()[0],
         )

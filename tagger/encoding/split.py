@@ -1,17 +1,17 @@
-"""A split of a corpus as tensors, and its batches of sentences of like length."""
+"""A split of a corpus as arrays, and its batches of sentences of like length."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.numpy import load_file, save
 
 from tagger.encoding.layout import Layout
 
+# See `tagger.encoding.context.Context.features`
+ContextFeatures = Callable[[np.ndarray, np.ndarray, Layout], np.ndarray]
 TAGS = "tags.txt"  # beside the splits: the tag set whose ids are in their `tags`, a tag a line
 
 
@@ -30,15 +30,15 @@ class Split:
     tags: the gold tag ids where they are known, [tokens] int32
     """
 
-    token_types: Tensor
-    words: Tensor
-    train_tokens: Tensor
-    characters: Tensor
-    casing_in_document: Tensor
-    mention_ids: Tensor
-    offsets: Tensor
-    documents: Tensor
-    tags: Tensor | None = None
+    token_types: np.ndarray
+    words: np.ndarray
+    train_tokens: np.ndarray
+    characters: np.ndarray
+    casing_in_document: np.ndarray
+    mention_ids: np.ndarray
+    offsets: np.ndarray
+    documents: np.ndarray
+    tags: np.ndarray | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Split":
@@ -54,33 +54,40 @@ class Split:
         return len(self.documents)
 
     @property
-    def lengths(self) -> Tensor:
+    def lengths(self) -> np.ndarray:
         """The number of tokens of each sentence, [sentences] int64."""
-        return self.offsets.diff()
+        return np.diff(self.offsets)
 
-    def batch(self, sentences: Tensor, context: Tensor) -> "Batch":
+    def batch(
+        self,
+        sentences: np.ndarray,
+        context: ContextFeatures | None,
+    ) -> "Batch":
         """Some sentences as a batch for the tagger.
 
         Args:
             sentences: their numbers, [batch] int64
-            context: the context features of all tokens of the split, [tokens, size]
+            context: gives the context features, see `tagger.encoding.context.Context.features`;
+                without it a token has none
         """
         lengths = self.lengths[sentences]
-        ends = lengths.cumsum(0)
+        ends = lengths.cumsum()
         shift = self.offsets[sentences] - (ends - lengths)  # from the batch's tokens to the split's
-        positions = torch.arange(int(ends[-1])) + shift.repeat_interleave(lengths)
-        types, token_types = self.token_types[positions].unique(return_inverse=True)
+        positions = np.arange(ends[-1]) + shift.repeat(lengths)
+        types, token_types = np.unique(self.token_types[positions], return_inverse=True)
+        layout = Layout.of(lengths)
+        none = np.empty((len(positions), 0), dtype=np.float32)
         return Batch(
             positions=positions,
             token_types=token_types,
             words=self.words[types],
             train_tokens=self.train_tokens[types],
             characters=self.characters[types],
-            context=context[positions],
-            layout=Layout.of(lengths),
+            context=context(sentences, positions, layout) if context else none,
+            layout=layout,
         )
 
-    def by_sentence(self, tag_ids: Tensor, tags: Sequence[str]) -> list[list[str]]:
+    def by_sentence(self, tag_ids: np.ndarray, tags: Sequence[str]) -> list[list[str]]:
         """The tags of each sentence, from the tag ids of all tokens ([tokens])."""
         flat = [tags[id_] for id_ in tag_ids.tolist()]
         return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
@@ -93,25 +100,22 @@ class Batch:
     positions: the number of each token in the split, [tokens] int64
     token_types: the token type of each token, a row of the next three fields, [tokens] int64
     words, train_tokens, characters: of the batch's token types, as in Split
-    context: the context features of each token, [tokens, size]
+    context: the context features of each token, [tokens, size] float32
     layout: of the sentences
     """
 
-    positions: Tensor
-    token_types: Tensor
-    words: Tensor
-    train_tokens: Tensor
-    characters: Tensor
-    context: Tensor
+    positions: np.ndarray
+    token_types: np.ndarray
+    words: np.ndarray
+    train_tokens: np.ndarray
+    characters: np.ndarray
+    context: np.ndarray
     layout: Layout
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch with the tokens' tensors on `device`. Positions and layout stay."""
-        names = ("token_types", "words", "train_tokens", "characters", "context")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
-
-def batches(lengths: Tensor, size: int, random: np.random.Generator | None = None) -> list[Tensor]:
+def batches(
+    lengths: np.ndarray, size: int, random: np.random.Generator | None = None
+) -> list[np.ndarray]:
     """Sentences cut into batches of like length, so that little is padding.
 
     Sentences are sorted by length. With `random`, sentences of one length are shuffled first, so
@@ -121,8 +125,30 @@ def batches(lengths: Tensor, size: int, random: np.random.Generator | None = Non
         the numbers of the sentences of each batch, [size] int64 (the last cut may be smaller)
     """
     numbers = np.arange(len(lengths)) if random is None else random.permutation(len(lengths))
-    numbers = numbers[np.argsort(lengths.numpy()[numbers], kind="stable")]
-    cut = [torch.from_numpy(numbers[i : i + size]) for i in range(0, len(numbers), size)]
+    numbers = numbers[np.argsort(lengths[numbers], kind="stable")]
+    cut = [numbers[i : i + size] for i in range(0, len(numbers), size)]
     if random is not None:
         random.shuffle(cut)
+    return cut
+
+
+def cut_by_cells(lengths: np.ndarray, cells: int = 2048) -> list[np.ndarray]:
+    """Sentences cut into batches of like length and of some size, for tagging.
+
+    Args:
+        lengths: of the sentences, [sentences]
+        cells: the most cells of a batch's grid (see `tagger.encoding.layout`), but for a longer
+            sentence, which is a batch of its own
+
+    Returns:
+        the numbers of the sentences of each batch, int64
+    """
+    numbers = np.argsort(lengths, kind="stable")
+    cut = []
+    while len(numbers):
+        # The last sentence of a batch is its longest.
+        sizes = lengths[numbers[:cells]] * np.arange(1, min(len(numbers), cells) + 1)
+        count = max(1, int(np.searchsorted(sizes, cells, "right")))
+        cut.append(numbers[:count])
+        numbers = numbers[count:]
     return cut

@@ -60,9 +60,18 @@ LONGEST = 24  # The number of characters of a token that the tagger reads.
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # character ids: the first known character has FIRST
 
 
-def character_ids(token: str, ids: Mapping[str, int]) -> list[int]:
-    """The ids of a token's characters, padded to LONGEST. Of a longer token both ends are read."""
-    if len(token) > LONGEST:
-        token = token[: LONGEST // 2] + token[-LONGEST // 2 :]
-    found = [ids.get(character, UNKNOWN) for character in token]
-    return found + [PADDING] * (LONGEST - len(found))
+def character_ids(tokens: Sequence[str], ids: Mapping[str, int]) -> np.ndarray:
+    """The ids of the characters of tokens, padded to LONGEST. Of a longer token both ends are read.
+
+    Args:
+        tokens: none of them empty
+        ids: by character; the others are UNKNOWN
+
+    Returns:
+        [tokens, LONGEST] int32
+    """
+    read = [t if len(t) <= LONGEST else t[: LONGEST // 2] + t[-LONGEST // 2 :] for t in tokens]
+    is_character = np.arange(LONGEST) < np.array([len(token) for token in read])[:, None]
+    table = np.full(is_character.shape, PADDING, dtype=np.int32)
+    table[is_character] = [ids.get(character, UNKNOWN) for character in "".join(read)]
+    return table

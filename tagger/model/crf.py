@@ -34,7 +34,7 @@ class _LogPartition(torch.autograd.Function):
         factors = transitions.double().exp()  # [tags, tags]
         both = torch.stack((factors, factors.T))  # forwards and backwards
         edges = torch.stack((starts, ends)).double().exp()[:, None]  # [2, 1, tags]
-        observed = likelihoods[layout.tokens]  # [2, steps, sentences, tags]
+        observed = likelihoods[torch.from_numpy(layout.tokens)]  # [2, steps, sentences, tags]
         messages = torch.empty_like(observed)
         scales = observed.new_empty(*observed.shape[:3], 1)
         for step in range(observed.shape[1]):
@@ -46,21 +46,19 @@ class _LogPartition(torch.autograd.Function):
         # that have each tag there
         alpha, beta = (
             message.flatten(0, 1)[cells]
-            for message, cells in zip(messages, layout.cells, strict=True)
+            for message, cells in zip(messages, torch.from_numpy(layout.cells), strict=True)
         )
-        closing = (alpha[layout.last] * edges[1]).sum(dim=1)  # [sentences]
-        scaled = _log(scales[0].flatten()[layout.cells[0]]).sum()
+        first, last, left = map(torch.from_numpy, (layout.first, layout.last, layout.followed))
+        closing = (alpha[last] * edges[1]).sum(dim=1)  # [sentences]
+        scaled = _log(scales[0].flatten()[torch.from_numpy(layout.cells[0])]).sum()
         total: Tensor = scaled + _log(closing).sum() + highest.double().sum()
 
         # Alpha and beta both count the token's own likelihood, which must count once.
         marginals = alpha * beta / likelihoods
         marginals /= marginals.sum(dim=1, keepdim=True)
-        left = layout.followed
         weights = ((alpha[left] @ factors) * beta[left + 1]).sum(dim=1, keepdim=True)
         pairs = factors * ((alpha[left] / weights).T @ beta[left + 1])
-        ctx.save_for_backward(
-            marginals, pairs, marginals[layout.first].sum(0), marginals[layout.last].sum(0)
-        )
+        ctx.save_for_backward(marginals, pairs, marginals[first].sum(0), marginals[last].sum(0))
         ctx.dtype = emissions.dtype
         return total
 
@@ -133,42 +131,9 @@ class CRF(nn.Module):
         partition: Tensor = _LogPartition.apply(  # type: ignore[no-untyped-call]
             emissions, transitions, starts, ends, layout
         )
-        left = layout.followed
+        first, last, left = map(torch.from_numpy, (layout.first, layout.last, layout.followed))
         score = emissions.gather(1, tags[:, None]).double().sum()
         score = score + transitions[tags[left], tags[left + 1]].double().sum()
-        score = score + starts[tags[layout.first]].double().sum()
-        score = score + ends[tags[layout.last]].double().sum()
+        score = score + starts[tags[first]].double().sum()
+        score = score + ends[tags[last]].double().sum()
         return partition - score
-
-    @torch.no_grad()
-    def decode(self, emissions: Tensor, layout: Layout) -> Tensor:
-        """The allowed tag sequence of the highest score for each sentence (Viterbi 1967).
-
-        Args:
-            emissions: the score of each tag at each token, [tokens, tags]
-            layout: of the sentences
-
-        Returns:
-            tag ids, [tokens] int64
-        """
-        transitions, starts, ends = self.scores()
-        observed = emissions[layout.tokens[0]]  # [steps, sentences, tags]
-        best = starts + observed[0]  # the best score of a sequence that ends in each tag so far
-        scores, pointers = [best], []
-        for emission in observed[1:]:
-            # pointer: the best tag before each tag, [sentences, tags]
-            score, pointer = (best[:, :, None] + transitions).max(dim=1)
-            best = score + emission
-            scores.append(best)
-            pointers.append(pointer)
-        # The tag of each step, if it were the last of its sentence, [steps, sentences]
-        finals = (torch.stack(scores) + ends).argmax(dim=2)
-        is_last = torch.zeros_like(finals, dtype=torch.bool).flatten()
-        is_last[layout.cells[0, layout.last]] = True
-        tags = finals[-1]
-        path = [tags]
-        for step in range(len(pointers) - 1, -1, -1):
-            before = pointers[step].gather(1, tags[:, None])[:, 0]
-            tags = torch.where(is_last.view_as(finals)[step], finals[step], before)
-            path.append(tags)
-        return torch.stack(path[::-1]).flatten()[layout.cells[0]]

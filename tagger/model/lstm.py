@@ -46,7 +46,9 @@ class BiLSTM(nn.Module):
         Returns:
             [tokens, 2 * hidden]
         """
-        grids, places = (tensor.to(inputs.device) for tensor in (layout.tokens, layout.cells))
+        grids, places = (
+            torch.from_numpy(array).to(inputs.device) for array in (layout.tokens, layout.cells)
+        )
         calls = [
             partial(_run_direction, lstm, tokens, cells, self.recurrent_dropout_mask(inputs))
             for lstm, tokens, cells in zip(self.directions, grids, places, strict=True)

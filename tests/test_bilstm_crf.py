@@ -3,35 +3,45 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+import stages.train
+from stages.train import validate
 from tagger.corpus.tags import is_allowed, transitions
-from tagger.encoding.split import Batch, Split
+from tagger.encoding.context import Context
+from tagger.encoding.split import Batch, ContextFeatures, Split
 from tagger.encoding.vocabulary import LONGEST
+from tagger.model.bilstm_crf import CHARACTER_SIZE, KERNEL, BiLSTMCRF
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.tagger import CHARACTER_SIZE, KERNEL, Tagger
 from tagger.model.threads import configure_threads
 from tests.factories import CLASSROOM, ENCODER, FULL, WORDS, each_model, make_split
 
 DIMENSION = 6
 
 
-def make_tagger(configuration: TaggerConfiguration) -> Tagger:
+def make_tagger(configuration: TaggerConfiguration) -> BiLSTMCRF:
     """A tagger with random weights, large and none of them zero, so that every part shows."""
     torch.manual_seed(0)
-    tagger = Tagger(torch.randn(len(WORDS) + 2, DIMENSION), configuration)
+    tagger = BiLSTMCRF(torch.randn(len(WORDS) + 2, DIMENSION), configuration)
     for parameter in tagger.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.3).mul_(2)
     return tagger.eval()
 
 
-def batch_of(tagger: Tagger, split: Split) -> Batch:
+def batch_of(tagger: BiLSTMCRF, split: Split) -> Batch:
     """All sentences of a split, in its order."""
-    return split.batch(torch.arange(len(split)), tagger.context(split))
+    return split.batch(np.arange(len(split)), context_of(tagger, split))
+
+
+def context_of(tagger: BiLSTMCRF, split: Split) -> ContextFeatures | None:
+    if not tagger.configuration.document:
+        return None
+    return Context.of(split, tagger.vectors.numpy()).features
 
 
 @each_model
@@ -45,10 +55,13 @@ def test_a_sentence_alone_and_in_any_batch_gets_the_same_tags(
     configuration: TaggerConfiguration, lengths: list[int], size: int, seed: int
 ) -> None:
     tagger, split = make_tagger(configuration), make_split(lengths, seed)
-    gold = torch.zeros(sum(lengths), dtype=torch.int64)
-    alone, loss_alone = tagger.tag(split, gold, batch_size=1)
-    together, loss_together = tagger.tag(split, gold, batch_size=size)
-    assert torch.equal(alone, together)
+    gold = np.zeros(sum(lengths), dtype=np.int64)
+    context = context_of(tagger, split)
+    alone, loss_alone = validate(tagger, split, context, gold, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.train, "VALIDATION_BATCH", size)
+        together, loss_together = validate(tagger, split, context, gold, None)
+    assert np.array_equal(alone, together)
     assert loss_alone == pytest.approx(loss_together, rel=1e-4)
     for tags in split.by_sentence(alone, configuration.tags):
         pairs = transitions(tags)
@@ -75,7 +88,7 @@ def test_each_input_has_an_effect_that_goes_with_it(
         "train_tokens": (split.train_tokens + 1) % 9,
         "characters": (split.characters + 1) % len(ENCODER.characters),
         "casing_in_document": ~split.casing_in_document,
-        "mention_ids": split.mention_ids.flip(0),
+        "mention_ids": np.where(split.mention_ids == split.mention_ids.max(), 0, split.mention_ids),
     }
     for name, changed in changed_inputs.items():
         other = tagger(batch_of(tagger, replace(split, **{name: changed})))
@@ -84,7 +97,7 @@ def test_each_input_has_an_effect_that_goes_with_it(
 
 def test_the_width_of_the_padding_of_characters_changes_nothing() -> None:
     tagger, split = make_tagger(FULL), make_split([4, 7])
-    wide = replace(split, characters=F.pad(split.characters, (0, 9)))
+    wide = replace(split, characters=np.pad(split.characters, ((0, 0), (0, 9))))
     assert wide.characters.shape[1] == LONGEST + 9
     torch.testing.assert_close(tagger(batch_of(tagger, split)), tagger(batch_of(tagger, wide)))
 
@@ -100,7 +113,7 @@ def test_characters_are_read_as_by_a_convolution() -> None:
             word = tagger.characters.weight[[0, *ids[ids > 0].tolist(), 0]].T
             filtered = F.conv1d(word, weights, tagger.filters.bias)
             expected.append(filtered.amax(dim=1))
-        found = tagger.character_features(split.characters)
+        found = tagger.character_features(torch.from_numpy(split.characters))
     torch.testing.assert_close(found, torch.stack(expected))
 
 
@@ -117,20 +130,22 @@ def test_dropout_drops_a_value_from_all_of_a_sentence_and_scales_the_rest() -> N
     assert not torch.equal(dropped[0], dropped[-1]), "each sentence has its own"
 
 
-def test_two_threads_tag_and_train_with_the_bits_of_one() -> None:
+def test_two_threads_tag_and_train_with_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages.train, "VALIDATION_BATCH", 2)
     tagger, split = make_tagger(FULL), make_split([5, 9, 2, 9, 30, 7])
-    gold = torch.zeros(62, dtype=torch.int64)
+    gold = np.zeros(62, dtype=np.int64)
     tags, losses, gradients = [], [], []
     for executor in (configure_threads(1), configure_threads(2)):
-        found, loss = tagger.tag(split, gold, batch_size=2, executor=executor)
+        found, loss = validate(tagger, split, context_of(tagger, split), gold, executor)
         tags.append(found)
         losses.append(loss)
         torch.manual_seed(0)
         batch = batch_of(tagger, split)
         tagger.train().zero_grad()
-        tagger.loss(tagger(batch, executor), gold, batch.layout).backward()
+        emissions = tagger(batch, executor)
+        tagger.loss(emissions, torch.from_numpy(gold), batch.layout).backward()
         gradients.append([p.grad for p in tagger.parameters()])
-    assert torch.equal(*tags)
+    assert np.array_equal(tags[0], tags[1])
     assert losses[0] == losses[1]
     for one, two in zip(*gradients, strict=True):
         assert one is not None

@@ -1,4 +1,4 @@
-"""A predictor is rebuilt from its folder and its word vectors, and from no others."""
+"""A tagger is rebuilt from its folder and its word vectors, and from no others."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from tagger.corpus.tags import is_allowed, transitions
 from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS
 from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
 from tagger.files import InputError, write_lines
+from tagger.model.bilstm_crf import BiLSTMCRF
+from tagger.model.checkpoint import WEIGHTS, hash_embeddings, load_checkpoint, save_checkpoint
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.tagger import Tagger
 from tagger.model.threads import configure_threads
-from tagger.predict import CONFIG, WEIGHTS, Predictor, hash_embeddings
+from tagger.predict import CONFIG
 from tests import factories
 from tests.factories import CLASSROOM, ENCODER, FULL, TOKENS, each_model
 
@@ -33,40 +33,44 @@ def embeddings(tmp_path: Path) -> Path:
     return folder
 
 
-def make_predictor(embeddings: Path, configuration: TaggerConfiguration) -> Predictor:
+def write_model(folder: Path, embeddings: Path, configuration: TaggerConfiguration) -> None:
+    """Write a tagger with random weights, the same ones each time."""
     torch.manual_seed(0)
-    tagger = Tagger(torch.from_numpy(read_vectors(embeddings)), configuration)
-    for parameter in tagger.parameters():
+    model = BiLSTMCRF(torch.from_numpy(read_vectors(embeddings)), configuration)
+    for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
-    return Predictor(ENCODER, tagger, hash_embeddings(embeddings))
+    save_checkpoint(folder, ENCODER, model, 1.25, hash_embeddings(embeddings))
 
 
 @each_model
-def test_a_saved_predictor_predicts_the_same(
+def test_a_saved_tagger_is_the_same(
     configuration: TaggerConfiguration, embeddings: Path, tmp_path: Path
 ) -> None:
-    predictor = make_predictor(embeddings, configuration)
     for name in ("one", "another"):
-        predictor.save(tmp_path / name)
+        write_model(tmp_path / name, embeddings, configuration)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "another" / file.name).read_bytes()
-    again = Predictor.load(tmp_path / "one", embeddings)
-    assert again.tagger.configuration == configuration
-    tags = again.predict(SENTENCES, DOCUMENTS)
-    assert tags == predictor.predict(SENTENCES, DOCUMENTS)
-    assert tags == again.predict(SENTENCES, DOCUMENTS, configure_threads(2))
+    predictor = load_checkpoint(tmp_path / "one", embeddings)
+    assert predictor.configuration == configuration
+    assert predictor.temperature == 1.25
+    found = predictor.predict(SENTENCES, DOCUMENTS)
+    again = load_checkpoint(tmp_path / "another", embeddings)
+    assert found == again.predict(SENTENCES, DOCUMENTS)
+    assert found == again.predict(SENTENCES, DOCUMENTS, configure_threads(2))
     assert again.predict([], []) == []
-    assert [len(sentence) for sentence in tags] == [7, 2, 11]
-    assert any(tag != "O" for sentence in tags for tag in sentence)
-    for sentence in tags:
-        assert all(is_allowed(left, right, "IOB2") for left, right in transitions(sentence))
+    assert any(found)
+    for entities, tokens in zip(found, SENTENCES, strict=True):
+        for span, probability in entities:
+            assert 0 <= span.start < span.end <= len(tokens)
+            assert span.type in ("PER", "LOC")
+            assert 0 < probability <= 1
 
 
 @pytest.mark.parametrize("name", [WORDS, VECTORS])
 def test_other_vectors_of_the_same_shape_are_refused(
     name: str, embeddings: Path, tmp_path: Path
 ) -> None:
-    make_predictor(embeddings, FULL).save(tmp_path / "model")
+    write_model(tmp_path / "model", embeddings, FULL)
     if name == WORDS:
         write_lines(embeddings / WORDS, factories.WORDS[::-1])
     else:
@@ -74,11 +78,11 @@ def test_other_vectors_of_the_same_shape_are_refused(
     with pytest.raises(
         InputError, match=rf"{name} has the SHA-256 \w{{64}}, but .*{CONFIG} says .* \w{{64}}\. Use"
     ):
-        Predictor.load(tmp_path / "model", embeddings)
+        load_checkpoint(tmp_path / "model", embeddings)
 
 
 def test_the_configuration_can_be_read(embeddings: Path, tmp_path: Path) -> None:
-    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model")
+    write_model(tmp_path / "model", embeddings, CLASSROOM)
     content = json.loads((tmp_path / "model" / CONFIG).read_text())
     found = content["tagger"]
     assert found["tags"] == list(CLASSROOM.tags)
@@ -86,11 +90,11 @@ def test_the_configuration_can_be_read(embeddings: Path, tmp_path: Path) -> None
     assert set(content["embeddings"]) == {WORDS, VECTORS}
 
 
-@pytest.mark.parametrize("change", ["embeddings", "tagger", "hidden", "surplus"])
+@pytest.mark.parametrize("change", ["embeddings", "tagger", "temperature", "hidden", "surplus"])
 def test_a_configuration_of_another_version_is_named(
     change: str, embeddings: Path, tmp_path: Path
 ) -> None:
-    make_predictor(embeddings, CLASSROOM).save(tmp_path / "model")
+    write_model(tmp_path / "model", embeddings, CLASSROOM)
     path = tmp_path / "model" / CONFIG
     content = json.loads(path.read_text())
     if change == "surplus":
@@ -99,22 +103,22 @@ def test_a_configuration_of_another_version_is_named(
         (content["tagger"] if change == "hidden" else content).pop(change)
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=rf"{CONFIG} is damaged, or of another .*{change}.* again"):
-        Predictor.load(tmp_path / "model", embeddings)
+        load_checkpoint(tmp_path / "model", embeddings)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, TRAIN_TOKENS, CHARACTERS])
 def test_damaged_files_of_a_tagger_are_named(name: str, embeddings: Path, tmp_path: Path) -> None:
-    make_predictor(embeddings, FULL).save(tmp_path / "model")
+    write_model(tmp_path / "model", embeddings, FULL)
     path = tmp_path / "model" / name
     data = path.read_bytes()
     path.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
     with pytest.raises(InputError, match=rf"{name} has the SHA-256 .*{CONFIG} says .* is damaged"):
-        Predictor.load(tmp_path / "model", embeddings)
+        load_checkpoint(tmp_path / "model", embeddings)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"tagger": 1}', "\udcff"])
 def test_what_is_no_configuration_is_named(text: str, embeddings: Path, tmp_path: Path) -> None:
-    make_predictor(embeddings, FULL).save(tmp_path / "model")
+    write_model(tmp_path / "model", embeddings, FULL)
     (tmp_path / "model" / CONFIG).write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(InputError, match=rf"{CONFIG} is damaged, or of another version \(.*again$"):
-        Predictor.load(tmp_path / "model", embeddings)
+        load_checkpoint(tmp_path / "model", embeddings)

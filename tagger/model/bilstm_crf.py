@@ -6,25 +6,25 @@ but the word vectors switched off it is a classroom's model: an LSTM and log-sof
 
 from concurrent.futures import Executor
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagger.encoding.context import context_size
 from tagger.encoding.layout import Layout
-from tagger.encoding.split import Batch, Split, batches
+from tagger.encoding.split import Batch
 from tagger.encoding.vocabulary import FIRST, PADDING
 from tagger.model.configuration import TaggerConfiguration
-from tagger.model.context import context_features, context_size
 from tagger.model.crf import CRF
 from tagger.model.lstm import BiLSTM
-from tagger.model.threads import parallel_map
 
 CHARACTER_SIZE = 30  # the size of a character's vector
 KERNEL = 3  # the number of characters that a filter spans
 
 
-class Tagger(nn.Module):
-    """Gives every token of some sentences a tag.
+class BiLSTMCRF(nn.Module):
+    """Scores the tags of the tokens of some sentences.
 
     Args:
         vectors: by word id, [words + 2, dimension]; they are neither trained nor stored
@@ -56,8 +56,8 @@ class Tagger(nn.Module):
         self.output = nn.Linear(sizes[-1], len(configuration.tags))
         self.crf = CRF(configuration.tags, configuration.scheme).requires_grad_(configuration.crf)
 
-    def to_device(self, device: torch.device) -> "Tagger":
-        """Move the tagger to a device, all but the CRF.
+    def to_device(self, device: torch.device) -> "BiLSTMCRF":
+        """Move the model to a device, all but the CRF.
 
         The CRF stays on the CPU: its recursion is many small steps, which start sooner there.
         """
@@ -79,20 +79,32 @@ class Tagger(nn.Module):
 
         An executor of `configure_threads` trains the directions of the LSTM side by side.
         """
+        words, train_tokens, characters, token_types, context = (
+            torch.from_numpy(array).to(self.vectors.device)
+            for array in (
+                batch.words, batch.train_tokens, batch.characters, batch.token_types, batch.context,
+            )
+        )  # fmt: skip
         # By token type, since most of them come more than once in a batch: [types, size]
-        types = F.embedding(batch.words, self.vectors)
+        types = F.embedding(words, self.vectors)
         if self.train_tokens is not None:
-            types = types + self.train_tokens(batch.train_tokens)
+            types = types + self.train_tokens(train_tokens)
         parts = [types]
         if self.characters is not None:
-            parts.append(self.character_features(batch.characters))
-        states = F.embedding(batch.token_types, torch.cat(parts, dim=1))  # [tokens, size]
+            parts.append(self.character_features(characters))
+        states = F.embedding(token_types, torch.cat(parts, dim=1))  # [tokens, size]
         if self.configuration.document:
-            states = torch.cat((states, batch.context), dim=1)
+            states = torch.cat((states, context), dim=1)
         for lstm in self.lstms:
             states = lstm(self.drop(states, batch.layout), batch.layout, executor)
         emissions: Tensor = self.output(self.drop(states, batch.layout))
         return emissions.to(self.crf.transitions.device)
+
+    @torch.no_grad()
+    def score(self, batch: Batch) -> np.ndarray:
+        """The emissions of a model that is not in training, [tokens, tags] float32."""
+        emissions: np.ndarray = self(batch).numpy()
+        return emissions
 
     def character_features(self, characters: Tensor) -> Tensor:
         """A convolution over the characters of each token type, and the maximum of each filter.
@@ -130,59 +142,10 @@ class Tagger(nn.Module):
             return states
         kept = torch.rand(len(layout.first), states.shape[1]) >= dropout
         mask: Tensor = kept.to(states) / (1 - dropout)  # [sentences, size]
-        return states * mask.index_select(0, layout.sentences.to(states.device))
-
-    def context(self, split: Split) -> Tensor:
-        """The context features of all tokens of a split, [tokens, size] on the CPU.
-
-        Where they are no input there are none: [tokens, 0].
-        """
-        if self.configuration.document:
-            return context_features(split, self.vectors.cpu())
-        return torch.empty(len(split.token_types), 0)
+        return states * mask.index_select(0, torch.from_numpy(layout.sentences).to(states.device))
 
     def loss(self, emissions: Tensor, tags: Tensor, layout: Layout) -> Tensor:
         """The negative log-likelihood of gold tag ids ([tokens] int64), the mean over tokens."""
         if self.configuration.crf:
             return self.crf.loss(emissions, tags, layout) / len(tags)
         return F.cross_entropy(emissions, tags)
-
-    def tag(
-        self,
-        split: Split,
-        gold: Tensor | None = None,
-        *,
-        context: Tensor | None = None,
-        batch_size: int = 64,
-        executor: Executor | None = None,
-    ) -> tuple[Tensor, float]:
-        """The best allowed tags of a split's tokens, and the mean loss of the gold ones.
-
-        Args:
-            split: the sentences
-            gold: ids of the tagger's own tags, [tokens] int64; without them the loss is 0
-            context: of `Tagger.context`, if it is known already
-            batch_size: the number of sentences at a time; the tags do not depend on it
-            executor: of `configure_threads`, to tag several batches at a time
-
-        Returns:
-            tag ids in the split's order, [tokens] int64 on the CPU; the mean loss over all tokens
-        """
-        self.eval()
-        device = self.vectors.device
-        tags = torch.empty(len(split.token_types), dtype=torch.int64)
-        if context is None:
-            context = self.context(split)
-
-        @torch.no_grad()  # here, since PyTorch keeps this setting by thread
-        def tag(sentences: Tensor) -> float:
-            batch = split.batch(sentences, context).to(device)
-            emissions = self(batch)
-            tags[batch.positions] = self.crf.decode(emissions, batch.layout)
-            if gold is None:
-                return 0.0
-            loss = self.loss(emissions, gold[batch.positions], batch.layout)
-            return loss.item() * len(batch.positions)
-
-        losses = parallel_map(executor, tag, batches(split.lengths, batch_size))
-        return tags, sum(losses) / len(tags)

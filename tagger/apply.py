@@ -1,0 +1,227 @@
+"""The tagger: from texts to their entities, with all that it takes in one folder.
+
+The stage `export` writes the folder:
+
+* config.json: the configuration, the temperature of the probabilities, the version of the rules
+  that split text, and the SHA-256 of the word vectors and of each file below
+* model.safetensors: the trained weights, and the word vectors in half precision by word id
+* model.onnx: the same weights as 8-bit integers, which need neither PyTorch nor a GPU
+* words.txt, train_tokens.txt, characters.txt: what the encoder knows, see tagger/encoding
+* README.md: the model card
+"""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from safetensors import safe_open
+
+from tagger.corpus.tags import types_of
+from tagger.document import Document, Entity
+from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
+from tagger.encoding.vocabulary import WORDS
+from tagger.files import InputError, check_hashes, reading
+from tagger.model.decoder import Decoder
+from tagger.predict import CONFIG, Predictor, Scorer, read_configuration
+from tagger.text import VERSION, split_text
+
+MODEL, ONNX = "model.safetensors", "model.onnx"
+FILES = (MODEL, ONNX, WORDS, TRAIN_TOKENS, CHARACTERS)  # whose SHA-256 the configuration has
+CHUNK = 40_000  # characters of text that a thread tags at a time, but for longer documents
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """Finds the entities of texts. Several threads may use one tagger at a time.
+
+    predictor: finds the entities of sentences
+    threads: how many tag side by side; what is found does not depend on it
+    """
+
+    predictor: Predictor
+    threads: int = 1
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        runtime: Literal["onnx", "torch"] = "onnx",
+        threads: int | None = None,
+    ) -> "Tagger":
+        """The tagger in a folder that the stage `export` wrote.
+
+        Args:
+            folder: the folder, `data/tagger` in the pipeline
+            runtime: `onnx` runs the model in 8-bit integers with ONNX Runtime. `torch` runs it in
+                single precision with PyTorch, which must be installed, as the stage `evaluate`
+                does; it sets PyTorch to one thread, of which `threads` then run side by side
+            threads: how many tag side by side; by default one for each core of the process
+
+        Raises:
+            InputError: this is no such folder, or a file of it is missing, damaged or of another
+                version.
+        """
+        folder = Path(folder)
+        record = folder / CONFIG
+        if not record.is_file():
+            raise InputError(
+                f"{folder} holds no tagger: {record} is missing. `make repro` writes one to "
+                "data/tagger, `make sample` to .sample/data/tagger"
+            )
+        content, configuration = read_configuration(record)
+        with reading(record):
+            files = {name: str(content["files"][name]) for name in FILES}
+            temperature, tokenizer = float(content["temperature"]), int(content["tokenizer"])
+        check_hashes(folder, files, record, "It is damaged: get or export the tagger again")
+        if tokenizer != VERSION:
+            warnings.warn(
+                f"{folder} was scored with version {tokenizer} of the rules that split text, but "
+                f"this package has version {VERSION}: on text it may score otherwise",
+                stacklevel=2,
+            )
+        with reading(folder / MODEL), safe_open(folder / MODEL, "numpy") as file:
+            vectors = file.get_tensor("vectors")
+            crf = [file.get_tensor(f"crf.{name}") for name in ("transitions", "starts", "ends")]
+        if runtime == "torch":
+            from tagger.model.checkpoint import load_model  # here, since PyTorch may be missing
+
+            scorer: Scorer = load_model(folder / MODEL, vectors, configuration)
+        else:
+            from tagger.model.onnx import OnnxScorer
+
+            scorer = OnnxScorer(folder / ONNX, vectors)
+        predictor = Predictor(
+            encoder=Encoder.load(folder, folder),
+            vectors=vectors,
+            configuration=configuration,
+            scorer=scorer,
+            decoder=Decoder(configuration.tags, configuration.scheme, *crf),
+            temperature=temperature,
+        )
+        return cls(predictor, threads or _cores())
+
+    @property
+    def labels(self) -> list[str]:
+        """The entity types that the tagger knows."""
+        return types_of(self.predictor.configuration.tags)
+
+    def tag(
+        self,
+        documents: Iterable[str | Document],
+        *,
+        wrapped: bool = False,
+        threshold: float = 0.0,
+    ) -> Iterator[Document]:
+        """Find the entities of each document, lazily and in order.
+
+        A document is tagged as a whole, and by itself: what is found does not depend on the others.
+        Some more documents than those returned are read ahead, for the threads.
+
+        Args:
+            documents: texts, or documents; those with `error` pass through. Where a document has
+                `sentences` they are kept, else `tagger.text.split_text` finds them
+            wrapped: whether a single line break is only a blank, see `split_text`
+            threshold: the probability below which an entity is left out
+
+        Returns:
+            the documents with their sentences and entities, or with `error`
+        """
+        chunks = _chunks(Document(d) if isinstance(d, str) else d for d in documents)
+        tag = partial(self._tag_chunk, wrapped=wrapped, threshold=threshold)
+        yield from chain.from_iterable(_map_ahead(tag, chunks, self.threads))
+
+    def _tag_chunk(
+        self, documents: Sequence[Document], wrapped: bool, threshold: float
+    ) -> list[Document]:
+        documents = [_with_sentences(document, wrapped) for document in documents]
+        sentences = [
+            (number, [document.text[start:end] for start, end in offsets])
+            for number, document in enumerate(documents)
+            for offsets in document.sentences or ()
+            if document.error is None
+        ]
+        found = iter(self.predictor.predict([s for _, s in sentences], [n for n, _ in sentences]))
+        return [
+            document
+            if document.error is not None
+            else replace(
+                document,
+                entities=[
+                    Entity(start, end, span.type, score, document.text[start:end])
+                    for offsets in document.sentences or ()
+                    for span, score in next(found)
+                    if score >= threshold
+                    for start, end in [(offsets[span.start][0], offsets[span.end - 1][1])]
+                ],
+            )
+            for document in documents
+        ]
+
+
+def _cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _with_sentences(document: Document, wrapped: bool) -> Document:
+    """The document with its sentences, or with an error if it cannot be tagged."""
+    if document.error is not None:
+        return document
+    if document.sentences is None:
+        return replace(document, sentences=split_text(document.text, wrapped=wrapped))
+    length = len(document.text)
+    for offsets in document.sentences:
+        for start, end in offsets:
+            if not 0 <= start < end <= length:
+                problem = f"a token from {start} to {end} in a text of {length} characters"
+                return replace(document, error=f"{problem}: give each its place, and none empty")
+    return replace(document, sentences=[offsets for offsets in document.sentences if offsets])
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Documents in lists of CHUNK characters or a little more."""
+    chunk: list[Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text) + 1  # so that a list of empty ones ends, too
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _map_ahead(
+    function: Callable[[In], Out], arguments: Iterable[In], threads: int
+) -> Iterator[Out]:
+    """Call a function with each argument on some threads, a few ahead of what is returned."""
+    rest = iter(arguments)
+    first = list(islice(rest, 2))
+    if threads == 1 or len(first) < 2:
+        yield from map(function, chain(first, rest))
+        return
+    executor = ThreadPoolExecutor(threads, "tagger")
+    pending: deque[Future[Out]] = deque()
+    try:
+        for argument in chain(first, rest):
+            pending.append(executor.submit(function, argument))
+            if len(pending) > 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,157 @@
+"""What is found in a document depends on nothing but the document."""
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagger import Document, Tagger, apply
+from tagger.files import InputError
+from tagger.model.bilstm_crf import BiLSTMCRF
+from tagger.model.checkpoint import decoder_of
+from tagger.predict import Predictor
+from tests.factories import ENCODER, FULL, TOKENS, WORDS
+
+TEXTS = [
+    "May met Bush in the U.S. . The may bush !\nBUSH\n\nMay , a B .",
+    "",
+    " \t\r\n\x00\ufeff\u200b ",
+    "Zürich 😀 A\u0301 bb\r\nBush\u2028MAY",
+    "x" * 10_000,
+    "\ud800 Bush may a",
+    "مرحبا May",
+    "the " * 300 + "Bush",
+]
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    """A tagger with random weights, which finds many entities."""
+    torch.manual_seed(0)
+    vectors = np.random.default_rng(0).normal(size=(len(WORDS) + 2, 6)).astype(np.float32)
+    model = BiLSTMCRF(torch.from_numpy(vectors), FULL).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    return Tagger(Predictor(ENCODER, vectors, FULL, model, decoder_of(model), 1.5))
+
+
+documents = st.lists(
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(st.sampled_from([*TOKENS, "\n", "\n\n"]), max_size=40).map(" ".join),
+        st.sampled_from(TEXTS),
+    ),
+    max_size=6,
+)
+
+
+def without_scores(document: Document) -> Document:
+    return replace(document, entities=[replace(e, score=0) for e in document.entities])
+
+
+@settings(max_examples=25, deadline=None)
+@given(documents, st.sampled_from([1, 30, 500]), st.sampled_from([1, 3]), st.booleans())
+def test_a_document_is_tagged_by_itself(
+    tagger: Tagger, texts: list[str], chunk: int, threads: int, wrapped: bool
+) -> None:
+    alone = [found for text in texts for found in tagger.tag([text], wrapped=wrapped)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "CHUNK", chunk)
+        together = list(replace(tagger, threads=threads).tag(texts, wrapped=wrapped))
+    assert [without_scores(document) for document in together] == list(map(without_scores, alone))
+    scores, others = (
+        [entity.score for document in found for entity in document.entities]
+        for found in (alone, together)
+    )
+    assert scores == pytest.approx(others, abs=1e-5), "PyTorch's sums depend on the batch"
+    for text, document in zip(texts, together, strict=True):
+        assert document.text == text
+        end = 0
+        for entity in document.entities:
+            assert end <= entity.start < entity.end
+            assert text[entity.start : entity.end] == entity.text
+            assert 0 < entity.score <= 1
+            assert entity.label in tagger.labels == ["PER", "LOC"]
+            end = entity.end
+
+
+def test_texts_have_entities(tagger: Tagger) -> None:
+    found = list(tagger.tag(TEXTS))
+    assert [bool(document.entities) for document in found] == [
+        True, False, False, True, True, True, True, True
+    ]  # fmt: skip
+
+
+def test_entities_below_the_threshold_are_left_out(tagger: Tagger) -> None:
+    (document,) = tagger.tag(TEXTS[:1])
+    scores = sorted(entity.score for entity in document.entities)
+    assert scores[0] < scores[-1]
+    (rest,) = tagger.tag(TEXTS[:1], threshold=scores[1])
+    expected = [entity for entity in document.entities if entity.score >= scores[1]]
+    assert rest == replace(document, entities=expected)
+
+
+def test_tokens_that_are_given_are_kept(tagger: Tagger) -> None:
+    sentences = [[(0, 8), (9, 13)], [], [(14, 15)]]
+    document = Document("May-2 x. Bush B", id=7, fields={"a": 1}, sentences=sentences)
+    (found,) = tagger.tag([document])
+    assert found.sentences == [sentences[0], sentences[2]]
+    assert (found.id, found.fields) == (7, {"a": 1})
+    ends = {end for sentence in sentences for _, end in sentence}
+    assert found.entities
+    assert all(entity.end in ends for entity in found.entities)
+
+
+@pytest.mark.parametrize("span", [(3, 3), (-1, 2), (2, 5), (3, 1)])
+def test_an_impossible_token_is_an_error_of_its_document(
+    tagger: Tagger, span: tuple[int, int]
+) -> None:
+    earlier = Document("May", error="it was no UTF-8")
+    wrong = Document("Bush", sentences=[[span]])
+    passed, found, other = tagger.tag([earlier, wrong, TEXTS[0]])
+    assert passed == earlier
+    assert found.error is not None
+    assert f"from {span[0]} to {span[1]} in a text of 4 characters" in found.error
+    assert not found.entities
+    assert other.entities
+    assert other.error is None
+
+
+def test_documents_are_read_as_they_are_needed(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "CHUNK", 10)
+    taken = []
+
+    def without_end() -> Iterator[str]:
+        for number in itertools.count():
+            taken.append(number)
+            yield f"May {number} Bush"
+
+    for threads in (1, 2):
+        taken.clear()
+        found = replace(tagger, threads=threads).tag(without_end())
+        texts = [document.text for document in itertools.islice(found, 20)]
+        assert texts == [f"May {number} Bush" for number in range(20)]
+        assert len(taken) < 40
+
+
+def test_several_threads_may_use_one_tagger(tagger: Tagger) -> None:
+    expected = list(tagger.tag(TEXTS))
+    with ThreadPoolExecutor(4) as executor:
+        results = executor.map(lambda _: list(replace(tagger, threads=2).tag(TEXTS)), range(8))
+        for found in results:
+            assert list(map(without_scores, found)) == list(map(without_scores, expected))
+
+
+def test_a_folder_without_a_tagger_is_named(tmp_path: pytest.TempPathFactory) -> None:
+    with pytest.raises(
+        InputError, match=r"holds no tagger: .*config.json is missing. `make repro`"
+    ):
+        Tagger.load(str(tmp_path))
