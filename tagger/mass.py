@@ -79,7 +79,7 @@ class Counts(NamedTuple):
 
 def load_tagger(folder: Path) -> Any:
     """The tagger in a folder, with one thread, since its actor has one CPU."""
-    from tagger.predict import Tagger
+    from tagger import Tagger
 
     return Tagger.load(folder, threads=1)
 
@@ -118,6 +118,7 @@ def tag_folder(
     load(tagger)  # a damaged one is told at once, and not by each actor
     parts = plan(tagger, source, target, settings)
     if not parts:
+        print(f"{target} has everything already", file=sys.stderr)
         return Counts(0, 0)
     options = _prepare_ray()
     import ray
@@ -158,7 +159,7 @@ def _prepare_ray() -> dict[str, Any]:
     """Set up Ray's environment and messages, and give what `ray.init` needs to know."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
-    if "RAY_ADDRESS" in os.environ:
+    if os.environ.get("RAY_ADDRESS"):
         options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parent)]}}
     else:
         # Ray listens on all interfaces, but only to those that have the token. This one is gone at
@@ -609,4 +610,6 @@ def main(load: Callable[[Path], Any] = load_tagger) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from tagger import mass  # actors can import what is in it, but not what is in __main__
+
+    mass.main()
