@@ -1,4 +1,6 @@
-# Every target does its own set-up. Python 3.11 or newer: `make test PYTHON=python3.12`.
+# Every target does its own set-up, and calls what it needs as modules of .venv/bin/python: the
+# scripts beside it have its path in them, which changes if the clone is moved.
+# Python 3.11 or newer: `make test PYTHON=python3.12`.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -27,14 +29,33 @@ help:  ## say what the targets are
 say-where = echo && echo 'Open $(1)data/report/index.html in a browser to see every error.' && \
 	echo 'The scores are in $(1)metrics/metrics.json, tagged text in $(1)data/predictions/.'
 
-# In a copy of this tree, work in hand too, without git: so it leaves no trace here, and needs
-# neither history nor an identity.
-sample: .venv/done  ## all five stages on the embedded sample corpus: no network, about a minute
+# What the sample needs of this tree, work in hand too. Files are copied, and not added to git: that
+# would write them into .git, however large they are.
+define copy
+import shutil
+import subprocess
+from pathlib import Path
+
+needed = (
+    ".dvc", ".dvcignore", "dvc.yaml", "evaluation", "params.yaml", "requirements.lock", "stages",
+    "tagger", "data/inputs/corpora/sample", "data/inputs/vectors/sample*",
+)
+listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *needed)
+for name in set(subprocess.run(listed, stdout=-1, check=True, text=True).stdout.split("\0")):
+    if Path(name).is_file():
+        target = Path(".sample", name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, target)
+endef
+export copy
+
+# Without git, so that it needs neither history nor an identity.
+sample: .venv/done  ## all stages on the embedded sample corpus: no network, about a minute
 	$(call empty-folder,.sample)
-	GIT_INDEX_FILE=.sample/index git add --all
-	GIT_INDEX_FILE=.sample/index git checkout-index --all --prefix=.sample/
+	.venv/bin/python -c "$$copy"
 	sed -i.bak -E 's/^(corpus|embeddings):.*/\1: sample/' .sample/params.yaml
-	cd .sample && ../.venv/bin/dvc config --local core.no_scm true && ../.venv/bin/dvc repro
+	cd .sample && ../.venv/bin/python -m dvc config --local core.no_scm true && \
+		../.venv/bin/python -m dvc repro
 	@$(call say-where,.sample/)
 
 # A kill can leave an empty list of locks, or an empty folder of the run cache: DVC then fails until
@@ -60,8 +81,8 @@ export mend
 # DVC also ends well where its cache could not hold an output: its status knows.
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	@.venv/bin/python -c "$$mend"
-	.venv/bin/dvc repro
-	@.venv/bin/dvc status --quiet || { .venv/bin/dvc status; echo >&2 \
+	.venv/bin/python -m dvc repro
+	@.venv/bin/python -m dvc status --quiet || { .venv/bin/python -m dvc status; echo >&2 \
 		'repro: dvc.lock does not hold for this: see the errors above, then run make repro again.'; \
 		exit 1; }
 	@$(call say-where)
@@ -86,8 +107,8 @@ bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair,
 .venv-peers/done: Makefile  # which names the versions
 	$(call empty-folder,.venv-peers)
 	"$$PYTHON" -m venv .venv-peers
-	.venv-peers/bin/pip install --quiet torch==2.13.0
-	.venv-peers/bin/pip install --quiet flair==0.15.1 pandas pyarrow
+	.venv-peers/bin/python -m pip install --quiet torch==2.13.0
+	.venv-peers/bin/python -m pip install --quiet flair==0.15.1 pandas pyarrow
 	touch $@
 
 bench-review: .venv/done  ## how often a review calls a difference by mistake, and finds one
@@ -100,10 +121,10 @@ test:  ## ruff, mypy and the whole test suite
 test-fast:  ## the same without the tests that start DVC or a browser: under 45 seconds
 test-fast: chosen = -m "not slow"
 test test-fast: .venv/done
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadgroup $(chosen)
+	.venv/bin/python -m ruff check
+	.venv/bin/python -m ruff format --check
+	.venv/bin/python -m mypy
+	.venv/bin/python -m pytest -n 2 --dist loadgroup $(chosen)
 
 lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and why
 	.venv/bin/python -m review.lock
@@ -122,7 +143,7 @@ summary: .venv/done
 	.venv/bin/python -m review.summary
 
 # What torch's CUDA builds need is not listed: torch names the exact versions itself.
-FREEZE = .venv/bin/pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'
+FREEZE = .venv/bin/python -m pip freeze --all --exclude pip | sed -E '/^(cuda|nvidia|triton)/d; s/\+cpu//'
 WANTED = .venv/bin/python -c 'import functools, operator, sys, tomllib; \
 	t = tomllib.load(open("pyproject.toml", "rb")); \
 	print(*functools.reduce(operator.getitem, sys.argv[1:], t), sep="\n")'
@@ -130,21 +151,21 @@ WANTED = .venv/bin/python -c 'import functools, operator, sys, tomllib; \
 # What .venv/wanted names, beside what the tools need. It leaves .venv again, so that no other
 # extra's lock has it.
 define lock-extra
-	.venv/bin/pip install --quiet -r .venv/wanted -c requirements-dev.lock $(2)
+	.venv/bin/python -m pip install --quiet -r .venv/wanted -c requirements-dev.lock $(2)
 	(echo '-r requirements-dev.lock'; $(FREEZE) | grep -vxFf requirements.lock \
 		| grep -vxFf requirements-dev.lock) >requirements-$(1).lock
 	grep -v '^-r' requirements-$(1).lock >.venv/wanted
-	.venv/bin/pip uninstall --quiet --yes -r .venv/wanted
+	.venv/bin/python -m pip uninstall --quiet --yes -r .venv/wanted
 endef
 
 lock:  ## choose the newest versions that pyproject.toml allows, into requirements*.lock
 	$(call empty-folder,.venv)
 	"$$PYTHON" -m venv .venv
 	($(WANTED) project dependencies && $(WANTED) dependency-groups pipeline) >.venv/wanted
-	.venv/bin/pip install --quiet -r .venv/wanted
+	.venv/bin/python -m pip install --quiet -r .venv/wanted
 	$(FREEZE) >requirements.lock
 	$(WANTED) dependency-groups dev >.venv/wanted
-	.venv/bin/pip install --quiet -r .venv/wanted
+	.venv/bin/python -m pip install --quiet -r .venv/wanted
 	(echo '-r requirements.lock'; $(FREEZE) | grep -vxFf requirements.lock) >requirements-dev.lock
 	$(WANTED) dependency-groups remote >.venv/wanted
 	$(call lock-extra,remote)
@@ -160,15 +181,15 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 		"Python 3.11 or newer is needed; name one as in: make test PYTHON=python3.12")'
 	$(call empty-folder,.venv)
 	"$$PYTHON" -m venv .venv
-	.venv/bin/pip install --use-pep517 -r requirements-dev.lock
+	.venv/bin/python -m pip install --use-pep517 -r requirements-dev.lock
 	touch $@
 
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
 .venv/remote: requirements-remote.lock .venv/done
-	.venv/bin/pip install --use-pep517 -r requirements-remote.lock
+	.venv/bin/python -m pip install --use-pep517 -r requirements-remote.lock
 	touch $@
 
 mass: .venv/mass  ## add Ray to .venv, for `python -m tagger.mass`
 .venv/mass: requirements-mass.lock .venv/done
-	.venv/bin/pip install --use-pep517 -r requirements-mass.lock
+	.venv/bin/python -m pip install --use-pep517 -r requirements-mass.lock
 	touch $@

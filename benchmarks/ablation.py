@@ -98,7 +98,17 @@ def run(model: str, seed: int) -> float:
     settings = [*MODELS[model][0].split(), f"seed={seed}", "threads=1"]
     seconds = []
     if not commit_of(name):  # it exists if the command was stopped before its line was written
-        command = ["dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", name]
+        command = [
+            sys.executable,
+            "-m",
+            "dvc",
+            "--wait-for-lock",
+            "exp",
+            "run",
+            "--temp",
+            "--name",
+            name,
+        ]
         for setting in settings:
             command += ["-S", setting]
         result = subprocess.run(

@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks.process import machine
 from tagger.predict import Predictor
-from tagger.text import Span, split_sentences, split_text, split_words
+from tagger.text import Span, split_text, split_words
 
 DATA = Path("data")
 ROUNDS = 3
@@ -30,6 +30,8 @@ NO_BLANK_BEFORE = {",", ".", ";", ":", "?", "!", "%", ")", "]", "..", "...", "/"
 NO_BLANK_AFTER = {"(", "[", "/", "$"}
 CLOSERS = {'"', "'", ")", "]"}
 ENDS = {".", "?", "!", "..", "..."}
+
+Split = list[list[Span]]  # of a document, as `split_text` gives it
 
 
 class Document(NamedTuple):
@@ -42,25 +44,23 @@ class Document(NamedTuple):
     """
 
     text: str
-    sentences: list[list[Span]]
+    sentences: Split
     entities: set[tuple[int, int, str]]
 
 
-Split = list[list[Span]]  # of a document, as `split_text` gives it
-
-
-def detokenize(sentences: Iterable[Sequence[str]]) -> tuple[str, list[list[Span]]]:
+def detokenize(sentences: Iterable[Sequence[str]]) -> tuple[str, Split]:
     """The text of a document as it might stand in a newspaper, and where its tokens are in it.
 
     A blank stands between two tokens, but not before a comma, a full stop, a closing bracket, `%`
     or a clitic such as `'s`; not after an opening bracket or a currency; and not around a slash.
     A double quote opens at the beginning of a sentence, closes at its end and after a comma, and
     otherwise does in turn. A single one closes what was opened, or ends a plural's possessive
-    (`players'`), or opens. A sentence without a full stop or the like at its end, as a headline or a
-    row of a table, has a line of its own; a blank follows the others. None has a line break inside.
+    (`players'`), or opens. A sentence without a full stop or the like at its end, as a headline or
+    a row of a table, has a line of its own; a blank follows the others. None has a line break
+    inside.
     """
     pieces: list[str] = []
-    spans: list[list[Span]] = []
+    spans: Split = []
     position = 0
     open_quotes = {'"': False, "'": False}
     after_line = True
@@ -81,7 +81,7 @@ def detokenize(sentences: Iterable[Sequence[str]]) -> tuple[str, list[list[Span]
                 glue = True
             elif token in open_quotes:
                 last = i == len(tokens) - 1
-                if token == "'" and not open_quotes[token]:
+                if token == "'" and not open_quotes[token]:  # noqa: S105
                     closes = previous[-1:].lower() in {"s", "x", "z"}
                     open_quotes[token] = not closes
                 else:

@@ -16,8 +16,8 @@ with these exceptions:
 * The full stop of an abbreviation stays with it: `Mr.`, `J.`, `U.S.`, `Inc.`; so does that of a
   number or letter that begins a sentence, as in a list: `1.`. The full stop that ends a sentence is
   a token, but for that of an acronym with full stops inside (`the U.S.`), which has no other.
-* Two or more full stops, hyphens or asterisks in a row are one token, as are three or more of any other
-  punctuation. Emoji and other symbols that follow one another are one token.
+* Two or more full stops, hyphens or asterisks in a row are one token, as are three or more of any
+  other punctuation. Emoji and other symbols that follow one another are one token.
 * Characters that show nothing (control characters, byte order mark, zero-width space, marks of
   the direction of writing) are left out like blanks, so that they make no word unknown. Joiners
   inside words and emoji stay.
@@ -42,34 +42,39 @@ MAX_TOKENS = 400
 
 Span = tuple[int, int]
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # Abbreviations after which a sentence goes on: any, and those with a capital alone.
-_GOES_ON = frozenset("approx cf e.g i.e v viz vs".split())
-_TITLES = frozenset(
+_GOES_ON = _set("approx cf e.g i.e v viz vs")
+_TITLES = _set(
     "Adm Brig Capt Cmdr Col Cpl Det Dr Fr Gen Gov Hon Lt Maj Messrs Mlle Mme Mr Mrs Ms Mt Pres "
-    "Prof Pte Pvt Rep Rev Sen Sgt St Ste Supt".split()
+    "Prof Pte Pvt Rep Rev Sen Sgt St Ste Supt"
 )
 # Abbreviations after which it goes on where a digit follows.
-_NUMBERED = frozenset(
+_NUMBERED = _set(
     "apr art aug ch dec ext feb fig figs jan jul jun mar no nos nov oct p par pp sec sep sept tel "
-    "vol vols".split()
+    "vol vols"
 )
 # Abbreviations after which it may go on: any, and those with a capital alone, which else are words.
-_ABBREVIATIONS = frozenset(
+_ABBREVIATIONS = _set(
     "al assn ave bhd bldg blvd bros cia cie co corp cos dept dist div est esq etc ft govt inc incl "
-    "intl jr lb lbs ltd mfg natl oz plc pty rd sq sr univ".split()
+    "intl jr lb lbs ltd mfg natl oz plc pty rd sq sr univ"
 )
-_CAPITALISED = frozenset(
+_CAPITALISED = _set(
     "Apr Aug Dec Feb Jan Jul Jun Mar Nov Oct Sep Sept Mon Tue Wed Thu Fri Sat Sun "
     "Ala Ariz Ark Calif Colo Conn Del Fla Ga Ill Ind Kan Ky La Mass Md Mich Minn Miss Mo Mont Neb "
-    "Nev Okla Ont Ore Pa Penn Tenn Tex Va Vt Wash Wis Wyo".split()
+    "Nev Okla Ont Ore Pa Penn Tenn Tex Va Vt Wash Wis Wyo"
 )
 # Words that, with a capital, begin a sentence far more often than a name.
-_BEGINNERS = frozenset(
+_BEGINNERS = _set(
     "a according after all also although among an and another any as at because before both but by "
     "despite during each even every few following for from he her here his how however i if in it "
     "its last many meanwhile more most my neither no not now of on once one only or other others "
     "our since so some that the their then there these they this those though to today two "
-    "under until we what when where whether which while who why with yesterday yet you your".split()
+    "under until we what when where whether which while who why with yesterday yet you your"
 )
 
 
@@ -193,7 +198,9 @@ _BLANK = (
     r"\0-\x20\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f\u2066-\u2069\u3000"
     r"\ufeff"
 )
-_SYMBOL = r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
+_SYMBOL = (
+    r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
+)
 _PUNCTUATION = (
     r"!\"$%'()*,\-./:;<>?\[\\\]^`{|}~\xa1-\xa5\xa7\xa8\xab\xaf\xb4\xb6\xb8\xbb\xbf"
     r"\u055a-\u055f\u0589\u060c\u061b\u061e\u061f\u06d4\u0964\u0965\u104a\u104b\u1361-\u1368"
@@ -216,7 +223,8 @@ _APOSTROPHE = "'’"
 _ENDS = rf"""
     (?P<stop>
         (?<! [{_STOP}]) [{_STOP}]++ (?= [{_CLOSER}]{{0,4}} [{_BLANK}])
-    |   [{_WIDE_STOP}]++ (?= [{_CLOSER}]{{0,4}} (?: \w | [\0-\u02ff{_PUNCTUATION}] | \Z))
+    |   (?<! [{_WIDE_STOP}]) [{_WIDE_STOP}]++
+        (?= [{_CLOSER}]{{0,4}} (?: \w | [\0-\u02ff{_PUNCTUATION}] | \Z))
     )
     (?P<closers> [{_CLOSER}]{{0,4}})
 """
@@ -226,7 +234,8 @@ _END_IN_WRAPPED = re.compile(
 )
 _BLANKS = "".join(filter(re.compile(f"[{_BLANK}]").match, map(chr, range(0x10000))))
 _NEXT = re.compile(
-    rf"(?x) [{_BLANK}]*+ [{_OPENER}]{{0,4}}+ [{_BLANK}]*+ (?P<word> [^\W\d_]{{1,20}}+ [-.]? | [^{_BLANK}] )"
+    rf"(?x) [{_BLANK}]*+ [{_OPENER}]{{0,4}}+ [{_BLANK}]*+"
+    rf"(?P<word> [^\W\d_]{{1,20}}+ [-.]? | [^{_BLANK}] )"
 )
 _LAST_WORD = re.compile(r"\w[\w.]*\Z")
 _LIST_NUMBER = re.compile(r"\d{1,3}|[A-Za-z]|[IVXivx]{1,5}")
@@ -252,7 +261,8 @@ _TOKEN = re.compile(rf"""(?x)
 |   [A-Z]{{1,3}}\${_MARKS}
 |   {_WORD}
     (?:
-        \. (?: (?= [{_BLANK},;:] | [{_APOSTROPHE}] [Ss] {_CLITIC_ENDS}) | (?<= \.[^\W\d_]\.) (?!\.) (?! {_LETTER}))
+        \. (?= [{_BLANK},;:] | [{_APOSTROPHE}] [Ss] {_CLITIC_ENDS})
+    |   (?<= \.[^\W\d_]) \. (?!\.) (?! {_LETTER})        # of an acronym
     |   [{_HYPHEN}] (?= [{_BLANK},)] | \Z)
     )?
 |   [{_APOSTROPHE}] (?i:s|m|re|ve|ll|d) {_CLITIC_ENDS}

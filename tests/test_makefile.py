@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,11 +119,35 @@ def test_an_interrupted_environment_is_finished(make: Make, tmp_path: Path) -> N
     os.utime(tmp_path / ".venv/done", (0, 0))
     pip = tmp_path / "a folder/python"
     whole = pip.read_text(encoding="utf-8")
-    pip.write_text(whole + "test $1 != install\n", encoding="utf-8")
+    pip.write_text(whole + 'test "$1$2$3" != -mpipinstall\n', encoding="utf-8")
     make("lock-check", status=2)
     pip.write_text(whole, encoding="utf-8")
     make("lock-check")
     assert arguments(tmp_path) == ["-m", "review.lock"]
+
+
+def test_the_sample_copies_what_it_needs_and_leaves_git_alone(tmp_path: Path) -> None:
+    """Also work in hand and what is new, but no input of another corpus, however it got there."""
+    clone = tmp_path / "a clone é"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    (clone / "data/inputs/vectors/mine.txt").write_text("mine\n" * 100_000)
+    (clone / "data/inputs/corpora/mine").mkdir()
+    (clone / "data/inputs/corpora/mine/train.conll").write_text("x O\n")
+    (clone / "tagger/new.py").write_text('"""New."""\n')
+    (clone / "params.yaml").write_text("changed: 1\n")
+    (clone / "stages/index.py").unlink()
+    before = sorted((clone / ".git").rglob("*"))
+    show = ["make", "-s", "--eval", 'show: ; @printf "%s" "$$copy"', "show"]
+    script = subprocess.run(show, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    subprocess.run([sys.executable, "-c", script], cwd=clone, check=True)
+    assert sorted((clone / ".git").rglob("*")) == before
+    sample = clone / ".sample"
+    copied = {str(path.relative_to(sample)) for path in sample.rglob("*") if path.is_file()}
+    assert {"dvc.yaml", ".dvc/config", "tagger/new.py", "stages/train.py"} <= copied
+    assert "data/inputs/corpora/sample/train.conll" in copied
+    assert not any("mine" in name or name.startswith(("tests", "docs")) for name in copied)
+    assert "stages/index.py" not in copied
+    assert (sample / "params.yaml").read_text() == "changed: 1\n"
 
 
 FOLDERS = {".venv": "lock-check", ".venv-peers": "bench-peers", ".sample": "sample"}
