@@ -3,8 +3,8 @@
 Run as `python -m benchmarks.text` after `dvc repro`; `python -m benchmarks.text validation` reads
 that split instead of test. The documents of the corpus are made into text as people write it, see
 `detokenize`, and split again. A token or a sentence of the corpus counts as found if one of the
-same characters comes back. F1 is that of the entities, as spans of characters, that the model of
-`dvc repro` finds in the text. Other tokenizers are measured where they are installed.
+same characters comes back. F1 is that of the entities, as spans of characters, that the exported
+tagger finds in the text. Other tokenizers are measured where they are installed.
 """
 
 import re
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmarks.process import machine
-from tagger.predict import Predictor
+from tagger import Document, Tagger
 from tagger.text import Span, split_text, split_words
 
 DATA = Path("data")
@@ -34,7 +34,7 @@ ENDS = {".", "?", "!", "..", "..."}
 Split = list[list[Span]]  # of a document, as `split_text` gives it
 
 
-class Document(NamedTuple):
+class RawText(NamedTuple):
     """A text, and what the corpus says of it.
 
     Attributes:
@@ -113,7 +113,7 @@ def entities_of(sentences: Split, tags: Sequence[Sequence[str]]) -> set[tuple[in
     return entities
 
 
-def read_documents(split: str) -> list[Document]:
+def read_documents(split: str) -> list[RawText]:
     """The documents of a split of the corpus, as text."""
     table = pd.read_parquet(DATA / f"corpus/{split}.parquet")
     names = (DATA / "index/tags.txt").read_text(encoding="utf-8").split()
@@ -121,11 +121,11 @@ def read_documents(split: str) -> list[Document]:
     for _, rows in table.groupby("document", sort=False):
         text, spans = detokenize([list(tokens) for tokens in rows["tokens"]])
         tags = [[names[id_] for id_ in ids] for ids in rows["ner_tags"]]
-        documents.append(Document(text, spans, entities_of(spans, tags)))
+        documents.append(RawText(text, spans, entities_of(spans, tags)))
     return documents
 
 
-def by_sentence(split: Callable[[str], Iterable[Span]], document: Document) -> Split:
+def by_sentence(split: Callable[[str], Iterable[Span]], document: RawText) -> Split:
     """Tokens of a splitter of words within the sentences of the corpus."""
     sentences = []
     for spans in document.sentences:
@@ -135,9 +135,9 @@ def by_sentence(split: Callable[[str], Iterable[Span]], document: Document) -> S
     return sentences
 
 
-def splitters() -> dict[str, Callable[[Document], Split]]:
+def splitters() -> dict[str, Callable[[RawText], Split]]:
     """What is measured, by its name."""
-    found: dict[str, Callable[[Document], Split]] = {
+    found: dict[str, Callable[[RawText], Split]] = {
         "the corpus": lambda document: document.sentences,
         "ours, the corpus's sentences": lambda document: by_sentence(
             lambda text: split_words(text, 0, len(text)), document
@@ -166,34 +166,18 @@ def splitters() -> dict[str, Callable[[Document], Split]]:
     return found
 
 
-Tag = Callable[[list[list[list[str]]]], list[list[list[str]]]]
-
-
-def tag_with_predictor() -> Tag:
-    """The model of `dvc repro`: from documents of sentences of tokens to their tags in IOB2."""
-    predictor = Predictor.load(DATA / "model", DATA / "embeddings")
-
-    def tag(documents: list[list[list[str]]]) -> list[list[list[str]]]:
-        numbers = [i for i, document in enumerate(documents) for _ in document]
-        flat = [sentence for document in documents for sentence in document]
-        tags = iter(predictor.predict(flat, numbers))
-        return [[next(tags) for _ in document] for document in documents]
-
-    return tag
-
-
-def f1(documents: Sequence[Document], splits: Sequence[Split], tag: Tag) -> float:
+def f1(documents: Sequence[RawText], splits: Sequence[Split], tagger: Tagger) -> float:
     """F1 of the entities, as spans of characters of a type, that are found in split documents."""
-    tokens = [
-        [[document.text[a:b] for a, b in sentence] for sentence in split]
+    tagged = tagger.tag(
+        Document(document.text, sentences=split)
         for document, split in zip(documents, splits, strict=True)
-    ]
-    found = [entities_of(*pair) for pair in zip(splits, tag(tokens), strict=True)]
+    )
+    found = [{(e.start, e.end, e.label) for e in document.entities} for document in tagged]
     right = sum(len(d.entities & f) for d, f in zip(documents, found, strict=True))
     return 2 * right / sum(len(d.entities) + len(f) for d, f in zip(documents, found, strict=True))
 
 
-def shares_found(documents: Sequence[Document], splits: Sequence[Split]) -> tuple[float, float]:
+def shares_found(documents: Sequence[RawText], splits: Sequence[Split]) -> tuple[float, float]:
     """The shares of the corpus's tokens and sentences that are found, with the same characters."""
 
     def units(sentences: Split) -> tuple[set[Span], set[Span]]:
@@ -215,7 +199,7 @@ def main() -> None:
     split = sys.argv[1] if len(sys.argv) > 1 else "test"
     documents = read_documents(split)
     size = sum(len(document.text.encode()) for document in documents) / 1e6
-    tag = tag_with_predictor()
+    tagger = Tagger.load(DATA / "tagger")
     print(machine())
     print(
         f"{len(documents)} documents of {split}, {size:.2f} MB, the quickest of {ROUNDS} rounds\n"
@@ -229,7 +213,7 @@ def main() -> None:
             splits = [splitter(document) for document in documents]
             seconds.append(time.perf_counter() - start)
         tokens, sentences = shares_found(documents, splits)
-        row = f"{name:30}{tokens:12.2%}{sentences:12.2%}{f1(documents, splits, tag):12.4f}"
+        row = f"{name:30}{tokens:12.2%}{sentences:12.2%}{f1(documents, splits, tagger):12.4f}"
         if name != "the corpus":
             speed = sum(map(len, splits)) / min(seconds), size / min(seconds)
             row += f"{speed[0]:12,.0f}{speed[1]:12.2f}"

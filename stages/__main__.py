@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-STAGES = ("download", "embed", "index", "train", "evaluate")
+STAGES = ("download", "embed", "index", "train", "evaluate", "export")
 
 
 def main() -> None:

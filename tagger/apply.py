@@ -34,6 +34,8 @@ from tagger.text import VERSION, split_text
 
 MODEL, ONNX = "model.safetensors", "model.onnx"
 FILES = (MODEL, ONNX, WORDS, TRAIN_TOKENS, CHARACTERS)  # whose SHA-256 the configuration has
+# Typographic quotes are read as straight ones, unless train has them: few word vectors do.
+STRAIGHT = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'}
 CHUNK = 40_000  # characters of text that a thread tags at a time, but for longer documents
 
 In = TypeVar("In")
@@ -145,11 +147,14 @@ class Tagger:
         self, documents: Sequence[Document], wrapped: bool, threshold: float
     ) -> list[Document]:
         documents = [_with_sentences(document, wrapped) for document in documents]
+        known = self.predictor.encoder.characters
+        straight = {ord(quote): to for quote, to in STRAIGHT.items() if quote not in known}
         sentences = [
-            (number, [document.text[start:end] for start, end in offsets])
+            (number, [text[start:end] for start, end in offsets])
             for number, document in enumerate(documents)
-            for offsets in document.sentences or ()
             if document.error is None
+            for text in [document.text.translate(straight)]
+            for offsets in document.sentences or ()
         ]
         found = iter(self.predictor.predict([s for _, s in sentences], [n for n, _ in sentences]))
         return [

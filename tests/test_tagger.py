@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import Document, Tagger, apply
+from tagger.encoding.encoder import Encoder
 from tagger.files import InputError
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import decoder_of
@@ -86,6 +88,28 @@ def test_texts_have_entities(tagger: Tagger) -> None:
     assert [bool(document.entities) for document in found] == [
         True, False, False, True, True, True, True, True
     ]  # fmt: skip
+
+
+def test_typographic_quotes_are_read_as_straight_ones_where_train_has_none(
+    tagger: Tagger,
+) -> None:
+    straight, typographic = tagger.tag(["'May' \"Bush\" a's b", "‘May’ “Bush” a’s b"])
+    assert [(e.start, e.end, e.label, e.score) for e in straight.entities] == [
+        (e.start, e.end, e.label, e.score) for e in typographic.entities
+    ]
+    assert typographic.text == "‘May’ “Bush” a’s b"
+    encoder = Encoder.fit(WORDS, [["‘", "’", "“", "”"]])
+    other = Tagger(replace(tagger.predictor, encoder=encoder))
+    read: list[str] = []
+
+    def predict(_: Predictor, sentences: list[list[str]], __: list[int]) -> list[list[None]]:
+        read.extend(chain.from_iterable(sentences))
+        return [[] for _ in sentences]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Predictor, "predict", predict)
+        list(other.tag(["‘May’ “Bush”"]))
+    assert read == ["‘", "May", "’", "“", "Bush", "”"]
 
 
 def test_entities_below_the_threshold_are_left_out(tagger: Tagger) -> None:

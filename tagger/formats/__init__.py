@@ -1,0 +1,1 @@
+"""Files of documents: how they are read before they are tagged, and written afterwards."""
