@@ -79,6 +79,23 @@ def run_evaluate(sample: Data, model: Path, curve: Path, folder: Path) -> dict[s
     return scores
 
 
+@pytest.fixture(scope="session")
+def sample_tagger(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tagger that was trained for some seconds on the sample."""
+    from stages.export import export
+    from tests.test_train import run_train
+
+    folder = tmp_path_factory.mktemp("sample_tagger")
+    run_train(sample, folder, hidden=32, epochs=12, learning_rate=0.02)
+    run_evaluate(sample, folder / "model", folder / "curve.csv", folder)
+    export(
+        sample.embeddings, sample.index, folder / "model", folder / "predictions",
+        folder / "metrics.json", folder / "intervals.csv", folder / "tagger",
+        corpus="sample", embeddings="sample",
+    )  # fmt: skip
+    return folder / "tagger"
+
+
 @pytest.fixture
 def run_as_stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs a function as the stage of its name, with the paths given."""

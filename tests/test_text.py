@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmarks.text import Document, detokenize, shares_found
+from benchmarks.text import RawText, detokenize, shares_found
 from stages.download import download
 from tagger.text import MAX_TOKENS, split_text, split_words
 from tests.conftest import INPUTS, MIRROR
@@ -231,7 +231,7 @@ def test_tokens_and_sentences_of_conllpp_are_found(
     download(INPUTS / "corpora", tmp_path / "corpus", corpus="conllpp")
     table = pd.read_parquet(tmp_path / "corpus/validation.parquet")
     documents = [
-        Document(*detokenize(rows["tokens"].map(list)), entities=set())
+        RawText(*detokenize(rows["tokens"].map(list)), entities=set())
         for _, rows in table.groupby("document")
     ]
     tokens, sentences = shares_found(documents, [split_text(d.text) for d in documents])
