@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check cache-check verify fingerprint summary test test-fast remote mass lock
+.PHONY: review lock-check cache-check verify fingerprint summary serve serve-extra test test-fast
+.PHONY: remote mass lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -169,8 +170,10 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	(echo '-r requirements.lock'; $(FREEZE) | grep -vxFf requirements.lock) >requirements-dev.lock
 	$(WANTED) dependency-groups remote >.venv/wanted
 	$(call lock-extra,remote)
+	($(WANTED) project optional-dependencies serve && $(WANTED) dependency-groups serve) >.venv/wanted
+	$(call lock-extra,serve,-c requirements-remote.lock)
 	$(WANTED) project optional-dependencies mass >.venv/wanted
-	$(call lock-extra,mass,-c requirements-remote.lock)
+	$(call lock-extra,mass,-c requirements-remote.lock -c requirements-serve.lock)
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
@@ -182,6 +185,16 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	$(call empty-folder,.venv)
 	"$$PYTHON" -m venv .venv
 	.venv/bin/python -m pip install --use-pep517 -r requirements-dev.lock
+	touch $@
+
+serve: .venv/serve  ## tag text in a browser, at http://127.0.0.1:8000, with what repro or sample trained
+	@for folder in data/tagger .sample/data/tagger; do test ! -e $$folder/config.json || \
+		exec .venv/bin/python -m tagger.serve $$folder; done; \
+	echo 'There is no data/tagger yet: make repro or make sample makes one.' >&2; exit 1
+
+serve-extra: .venv/serve  ## add what the server needs, and what its tests do, to .venv
+.venv/serve: requirements-serve.lock .venv/done
+	.venv/bin/python -m pip install --use-pep517 -r requirements-serve.lock
 	touch $@
 
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it

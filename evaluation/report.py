@@ -19,6 +19,7 @@ from evaluation.slices import SLICES
 from tagger.corpus.tags import Span
 
 PAGES = Path(__file__).parent / "pages"
+SHARED_PAGES = Path(__file__).parent.parent / "tagger" / "pages"  # the style sheet
 CHART_WIDTH = 420  # in SVG units: narrow, so that a chart's text can be read on a phone
 SLICE_NAMES = {slice_.label: slice_.name for slice_ in SLICES.values()}  # in metrics.json, by label
 SCORE_HEIGHT = 50  # of a type or slice in the chart of scores, in SVG units
@@ -27,12 +28,13 @@ SCORE_HEIGHT = 50  # of a type or slice in the chart of scores, in SVG units
 def page_environment(*folders: Path) -> Environment:
     """Jinja for pages that hold their style sheet and their scripts.
 
-    Templates are looked for in `folders`, then in evaluation/pages, where `layout.html` is what all
-    pages have in common. Everything is escaped, except in templates named `*.md.jinja`. In a
-    template, `inline(name)` gives the text of a file of these folders as it is.
+    Files are looked for in `folders`, then in evaluation/pages, where `layout.html` is what all
+    pages have in common, then in tagger/pages, where the style sheet is. Everything is escaped,
+    except in templates named `*.md.jinja`. In a template, `inline(name)` gives the text of a file
+    of these folders as it is.
     """
     environment = Environment(
-        loader=FileSystemLoader([*folders, PAGES]),
+        loader=FileSystemLoader([*folders, PAGES, SHARED_PAGES]),
         autoescape=select_autoescape(disabled_extensions=["md.jinja"], default=True),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,12 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page; in the end it has asked for nothing but its file, and nothing went wrong.
+@contextmanager
+def watched(browser: Browser, requests: list[str]) -> Iterator[Open]:
+    """Gives a function that opens an address, and notes requests; in the end nothing went wrong.
 
     A dialog, an error of a script, and what the browser refuses or warns of all count as wrong.
     """
-    path = tmp_path / "index.html"
-    requests: list[str] = []
     troubles: list[str] = []
     contexts = []
 
@@ -39,8 +38,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         troubles.append(dialog.message)
         dialog.dismiss()
 
-    def opened(html: str, fragment: str = "", **options: Any) -> Page:
-        path.write_text(html, encoding="utf-8")
+    def opened(url: str, **options: Any) -> Page:
         context = browser.new_context(reduced_motion="reduce", **options)
         contexts.append(context)
         page = context.new_page()
@@ -49,14 +47,28 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", dismiss)
-        page.goto(path.as_uri() + fragment)
+        page.goto(url)
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    assert set(requests) == {path.as_uri()}
     assert troubles == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens a page; in the end it has asked for nothing but its file, and nothing went wrong."""
+    path = tmp_path / "index.html"
+    requests: list[str] = []
+    with watched(browser, requests) as open_url:
+
+        def opened(html: str, fragment: str = "", **options: Any) -> Page:
+            path.write_text(html, encoding="utf-8")
+            return open_url(path.as_uri() + fragment, **options)
+
+        yield opened
+    assert set(requests) == {path.as_uri()}
 
 
 # The contrast of each text in a page with what is behind it (WCAG 2.2), by element and text.

@@ -22,6 +22,10 @@ STAGES: dict[str, tuple[list[str], list[str]]] = {  # its inputs, its outputs
         ["corpus", "embeddings", "model", "curve.csv"],
         [*RESULTS, "predictions", "report"],
     ),
+    "export": (
+        ["embeddings", "index", "model", "predictions", "metrics.json", "intervals.csv"],
+        ["out"],
+    ),
 }
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
@@ -55,6 +59,7 @@ def inputs(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run("train", ["embeddings", "index", "model", "curve.csv"], os.getppid())
+        run("evaluate", [*STAGES["evaluate"][0], *STAGES["evaluate"][1]], os.getppid())
     return folder
 
 

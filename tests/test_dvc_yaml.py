@@ -22,6 +22,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = DVC["stages"]
 FIRST_PARTY = ("stages", "tagger", "evaluation")
 VERSIONS = "requirements.lock"
+STYLE = "tagger/pages/style.css"  # of the report, which shares it with the tagger's own pages
 MAIN = Path("stages/__main__.py")
 HELPERS = {"__main__", "model_card", "onnx_graph", "runner", "sparse_adam", "temperature"}
 
@@ -75,6 +76,10 @@ def third_party(package: str) -> set[str]:
     return names - sys.stdlib_module_names - {package, *FIRST_PARTY}
 
 
+def distributions(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
+
+
 def signature(name: str) -> inspect.Signature:
     return inspect.signature(getattr(importlib.import_module(f"stages.{name}"), name))
 
@@ -96,7 +101,7 @@ def is_code(dep: str) -> bool:
 def test_code_deps_are_the_imports(name: str) -> None:
     """A dep is a module, or a package of which at least one module is imported."""
     imported = modules_of(name)
-    deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep)}
+    deps = {Path(dep) for dep in paths(STAGES[name]["deps"]) if is_code(dep) and dep != STYLE}
     covered = {dep: {p for p in imported if p == dep or dep in p.parents} for dep in deps}
     assert all(covered.values()), "a dep that the stage does not import"
     assert set().union(*covered.values()) == imported, "an import that is no dep"
@@ -208,8 +213,15 @@ def test_stages_do_not_import_each_other_nor_the_library_a_stage() -> None:
 
 def test_the_package_declares_what_the_tagger_imports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    assert third_party("tagger") == declared
+    core = distributions(project["dependencies"])
+    extras = {name: distributions(d) for name, d in project["optional-dependencies"].items()}
+    assert third_party("tagger") == core.union(*extras.values())
+    assert third_party("tagger/serve") - core - extras["torch"] == extras["serve"]
+
+
+def test_the_report_depends_on_its_style_sheet() -> None:
+    assert (ROOT / STYLE).is_file()
+    assert STYLE in STAGES["evaluate"]["deps"]
 
 
 @pytest.mark.parametrize("package", ["evaluation", "review"])

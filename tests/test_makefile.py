@@ -17,7 +17,7 @@ STUB = """\
 printf '%s\\0' "$@" >arguments
 test "$1$2" != -mvenv || { mkdir "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/pip"; }
 """
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-remote.lock")
+LOCKS = [f"requirements{name}.lock" for name in ("", "-dev", "-remote", "-serve", "-mass")]
 Make = Callable[..., str]
 
 
@@ -84,6 +84,15 @@ def test_what_is_not_given_is_left_out(make: Make, tmp_path: Path) -> None:
     assert arguments(tmp_path) == ["-m", "review"]
     make("verify")
     assert arguments(tmp_path) == ["-m", "review.verify", "--", "HEAD"]
+
+
+def test_what_was_trained_is_served_that_of_the_sample_last(make: Make, tmp_path: Path) -> None:
+    assert "make repro or make sample makes one" in make("serve", status=2)
+    for folder in (".sample/data/tagger", "data/tagger"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").touch()
+        make("serve")
+        assert arguments(tmp_path) == ["-m", "tagger.serve", folder]
 
 
 @pytest.mark.parametrize("name", ["BASE", "HEAD", "CHECK", "REVISION", "TOLERANCE", "PYTHON"])

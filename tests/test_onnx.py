@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -110,7 +111,6 @@ def test_emissions_are_near_those_of_pytorch(configuration: TaggerConfiguration)
     assert found.dtype == np.float32
     assert found.shape == expected.shape
     error = np.abs(found - expected)
-    print(np.sqrt((error**2).mean()) / expected.std(), error.max() / expected.std())
     assert np.sqrt((error**2).mean()) < 0.03 * expected.std()
     assert error.max() < 0.15 * expected.std()
 
@@ -140,8 +140,26 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with pytest.raises(InputError, match="it reads vectors of 6 values, not 5"):
         OnnxScorer(path, vectors[:, 1:])
-    with pytest.raises(FileNotFoundError):
-        OnnxScorer(tmp_path / "none.onnx", vectors)
+
+
+def test_a_model_cannot_read_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX lets weights stand in a file that the model names, which could be any of the user's."""
+    model = onnx.load_from_string(graph_of(make_model(FULL)))
+    (bias,) = (each for each in model.graph.initializer if each.name == "emissions bias")
+    for folder in ("tagger", "work"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "work/private").write_bytes(bias.raw_data)
+    (tmp_path / "tagger/link").symlink_to(tmp_path / "work/private")
+    bias.ClearField("raw_data")
+    bias.data_location = onnx.TensorProto.EXTERNAL
+    location = bias.external_data.add(key="location")
+    monkeypatch.chdir(tmp_path / "work")
+    vectors, path = make_model(FULL).vectors.numpy(), tmp_path / "tagger/model.onnx"
+    for name in ("private", "../work/private", str(tmp_path / "work/private"), "link"):
+        location.value = name
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(InputError, match=r"External data path validation failed"):
+            OnnxScorer(path, vectors)
 
 
 def test_nothing_is_sent_or_noted_about_the_user(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import TINY, Clone, commit_all
 MakeClone = Callable[..., Clone]
 UP_TO_DATE = "Data and pipelines are up to date."
 METRICS = ("metrics.json", "confusion.csv", "intervals.csv", "sentences.csv")
-STAGES = ("download", "embed", "index", "train", "evaluate")
+STAGES = ("download", "embed", "index", "train", "evaluate", "export")
 
 
 def ran(output: str) -> list[str]:

@@ -35,7 +35,7 @@ class Context:
     No sum goes beyond a document, so its features are the same bits in every split.
 
     split: of whole documents
-    vectors: by word id, [words + 2, dimension] float32 or float16
+    vectors: by token type, [types, dimension] float32
     mentions: the number of mentions by mention id, [mention ids] int64
     sides: the sum over the mentions of the vectors before and after them, by mention id,
         [mention ids, 2 * dimension] float32
@@ -54,7 +54,12 @@ class Context:
 
     @classmethod
     def of(cls, split: Split, vectors: np.ndarray) -> "Context":
-        """The context of a split, for some vectors by word id."""
+        """The context of a split.
+
+        Args:
+            split: of whole documents
+            vectors: by word id, [words + 2, dimension] float32 or float16
+        """
         starts = np.flatnonzero(np.diff(split.documents, prepend=split.documents[0] - 1))
         sizes = np.diff(starts, append=len(split))  # in sentences
         documents = np.arange(len(starts)).repeat(sizes)
@@ -64,7 +69,7 @@ class Context:
         mentions = np.bincount(split.mention_ids)
         context = cls(
             split=split,
-            vectors=vectors,
+            vectors=vectors[split.words].astype(np.float32),
             mentions=mentions,
             sides=np.zeros((len(mentions), 2 * dimension), dtype=np.float32),
             topics=np.empty((len(starts), dimension), dtype=np.float32),
@@ -109,9 +114,8 @@ class Context:
 
     def _vectors(self, tokens: slice | np.ndarray) -> np.ndarray:
         """The vectors of some tokens, [tokens, dimension] float32."""
-        words = self.split.words[self.split.token_types[tokens]]
-        vectors: np.ndarray = self.vectors[words]
-        return vectors.astype(np.float32)
+        vectors: np.ndarray = self.vectors[self.split.token_types[tokens]]
+        return vectors
 
     def features(self, sentences: np.ndarray, tokens: np.ndarray, layout: Layout) -> np.ndarray:
         """The features of the tokens of some sentences.

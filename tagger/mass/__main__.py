@@ -28,8 +28,7 @@ def main() -> None:
     add("--actors", type=positive, help="how many tag at a time (default: one fewer than CPUs)")
     given = parser.parse_args()
     try:  # here, since they take seconds to import, and are an extra
-        from tagger.mass.folders import Settings
-        from tagger.mass.run import tag_folder
+        from tagger.mass.run import Settings, tag_folder
     except ModuleNotFoundError as error:
         sys.exit(f"{error}: `make mass` installs it, or `pip install` with the extra `mass`.")
     settings = Settings(given.text, given.id, given.wrapped, given.threshold)

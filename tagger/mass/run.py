@@ -1,4 +1,4 @@
-"""Tag a folder with Ray Data: a part of a file goes to an actor, and becomes a file of OUT.
+"""Tag a folder with Ray Data: an actor makes a file of OUT of each part of the input.
 
 Ray Data's own readers would not do: what they hand out does not say which rows of which file it
 holds, so that a restart could not tell what is finished.
@@ -11,7 +11,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -32,8 +33,8 @@ from tagger.files import InputError, reading, sha256
 from tagger.formats.read import read_json_lines
 from tagger.predict import CONFIG
 
-PART = 4 * 2**20  # bytes of parquet, before compression, that an actor gets at a time
 ROWS = 256  # that are tagged at a time
+GROUP = 4 * 2**20  # bytes of a row group of the output, before compression
 TRIES = 4  # of a part, where the actor dies
 PARQUET, JSON_LINES = ".parquet", (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 # In OUT. Arrow and Spark skip names that begin so when they read a folder, and so do we.
@@ -42,8 +43,7 @@ ENTITY = {"start": pa.int64(), "end": pa.int64(), "label": pa.string(), "score":
           "text": pa.string()}  # fmt: skip
 ADDED = pa.schema({"entities": pa.list_(pa.struct(ENTITY)), "error": pa.string()})
 
-# A source, row groups of it from first up to last, without it (0 and 0 of JSON), and a target.
-Part = dict[str, Any]
+Part = dict[str, Any]  # a source, the number of its row group (0 of JSON Lines), and a target
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,6 @@ def tag_folder(
 ) -> tuple[int, int]:
     """Tag all documents of IN, but for the parts that OUT has already.
 
-    Ray is started on this machine and stopped afterwards, unless RAY_ADDRESS names a cluster.
-
     Args:
         tagger: the folder of a tagger, which is sent to the actors
         source: IN: parquet or JSON Lines, a file or a folder, here or an address (s3://bucket/path)
@@ -74,8 +72,8 @@ def tag_folder(
         how many documents were tagged now, and how many of them have an error
 
     Raises:
-        InputError: something cannot be used, and nothing was tagged; or parts of the input could
-            not be tagged, and all others are in OUT.
+        InputError: something cannot be used; or some parts could not be tagged, and the others are
+            in OUT.
     """
     Tagger.load(tagger, threads=1)  # a damaged one is told at once, and not by each actor
     parts = plan(tagger, source, target, settings)
@@ -84,23 +82,38 @@ def tag_folder(
     _start_ray()
     try:
         cpus = int(ray.cluster_resources().get("CPU", 0))
-        if actors and actors > cpus:
+        actors = actors or max(1, cpus - 1)
+        if actors > cpus:
             raise InputError(f"--actors {actors} would wait for ever: Ray has {cpus} CPUs")
         content = ray.put({file.name: file.read_bytes() for file in tagger.iterdir()})
         # There are no other tasks than those of the actors, which thus may have all CPUs.
         results = ray.data.from_items(parts, override_num_blocks=len(parts)).map(
             TagPart,
             fn_constructor_args=[content, source, target, settings],
-            compute=ray.data.ActorPoolStrategy(
-                size=actors or max(1, cpus - 1), max_tasks_in_flight_per_actor=1
-            ),
+            compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             max_task_retries=TRIES - 1,  # by default, for ever
         )
-        return _follow(results.iter_rows(), len(parts))
+        failure = f"an actor died {TRIES} times, as it does where memory is short"
+        done: Counter[str] = Counter()
+        start = time.monotonic()
+        for row in results.iter_rows():
+            failure = row.pop("failure") or failure
+            done.update(row)
+            rate = done["documents"] / (time.monotonic() - start)
+            message = f"{done['parts']} of {len(parts)} parts, {rate:.0f} documents/s"
+            print(message, file=sys.stderr)
     finally:
         ray.shutdown()
-        _remove_partial(*open_folder(target))
+        outputs, out = open_folder(target)
+        if outputs.get_file_info(f"{out}/{PARTIAL}").type != FileType.NotFound:
+            outputs.delete_dir(f"{out}/{PARTIAL}")  # what actors that died have left behind
+    if done["parts"] < len(parts):
+        raise InputError(
+            f"{len(parts) - done['parts']} of {len(parts)} parts could not be tagged ({failure}). "
+            "Remove the cause, and give the command again for the rest"
+        )
+    return done["documents"], done["errors"]
 
 
 def _start_ray() -> None:
@@ -120,27 +133,6 @@ def _start_ray() -> None:
     context.max_errored_blocks = -1  # the other parts are tagged all the same
 
 
-def _follow(results: Iterable[dict[str, Any]], parts: int) -> tuple[int, int]:
-    """Count what comes back from the actors, and say every few seconds how far they are."""
-    start = shown = time.monotonic()
-    documents = errors = finished = 0
-    failure = f"an actor died {TRIES} times, as it does where memory is short"
-    for row in results:
-        documents += row["documents"]
-        errors += row["errors"]
-        finished += not row["failure"]
-        failure = row["failure"] or failure
-        if (now := time.monotonic()) > shown + 5:
-            shown, rate = now, documents / (now - start)
-            print(f"{finished} of {parts} parts, {rate:.0f} documents/s", file=sys.stderr)
-    if finished < parts:
-        raise InputError(
-            f"{parts - finished} of {parts} parts could not be tagged ({failure}). The others are "
-            "in OUT: remove the cause, and give the command again for the rest"
-        )
-    return documents, errors
-
-
 def open_folder(place: str) -> tuple[Any, str]:
     """Arrow's file system of a path or an address like s3://bucket/path, and the path there."""
     is_address = "://" in place
@@ -154,33 +146,28 @@ def plan(tagger: Path, source: str, target: str, settings: Settings) -> list[Par
     Raises:
         InputError: IN has no documents or a file that cannot be used, or OUT was made otherwise.
     """
-    files, folder = open_folder(source)
-    outputs, out = open_folder(target)
+    (files, folder), (outputs, out) = open_folder(source), open_folder(target)
     if files.type_name == outputs.type_name and f"{out}/".startswith(f"{folder}/"):
         raise InputError(f"OUT {target} lies in IN {source}: it would be read; put it elsewhere")
-    inputs = _list_files(files, folder)
+    inputs, finished = _list_files(files, folder), _list_files(outputs, out)
     if not inputs:
         raise InputError(f"{source} does not exist, or has no files of parquet or JSON Lines")
     with ThreadPoolExecutor() as pool:
         inspected = list(pool.map(lambda path: inspect(files, path, settings), inputs.values()))
-    record = {"tagger": sha256(tagger / CONFIG), "part": PART, **asdict(settings)}
-    finished, record_path, old = _list_files(outputs, out), f"{out}/{RECORD}", None
-    if outputs.get_file_info(record_path).is_file:
-        with reading(Path(record_path)), outputs.open_input_stream(record_path) as stream:
+    record, path = {"tagger": sha256(tagger / CONFIG), **asdict(settings)}, f"{out}/{RECORD}"
+    old = {"another program": "than tagger.mass"} if finished else record
+    if outputs.get_file_info(path).is_file:
+        with reading(Path(path)), outputs.open_input_stream(path) as stream:
             old = json.loads(stream.read())
-    if old != record and (old or finished):
-        raise InputError(
-            f"{target} was made with {old or 'another program'}, but now it would be with "
-            f"{record}; give another OUT, or remove this one"
-        )
-    _remove_partial(outputs, out)
-    with _atomic_stream(outputs, out, record_path) as stream:
+    if old != record:
+        raise InputError(f"{target} was made with {old}, not {record}: remove it, or give another")
+    with _atomic_stream(outputs, out, path) as stream:
         stream.write(json.dumps(record, indent=2).encode())
     return [
-        {"source": inputs[name], "first": first, "last": last, "target": f"{out}/{output}"}
-        for name, (_, bounds) in zip(inputs, inspected, strict=True)
-        for first, last in bounds
-        if (output := f"{name}-{first:05}{PARQUET}") not in finished
+        {"source": inputs[name], "group": group, "target": f"{out}/{output}"}
+        for name, (_, groups) in zip(inputs, inspected, strict=True)
+        for group in range(groups)
+        if (output := f"{name}-{group:05}{PARQUET}") not in finished
     ]
 
 
@@ -191,12 +178,11 @@ def _list_files(files: Any, folder: str) -> dict[str, str]:
         return {info.base_name: info.path}
     found = files.get_file_info(FileSelector(folder, allow_not_found=True, recursive=True))
     names = sorted(info.path.removeprefix(f"{folder}/") for info in found if info.is_file)
-    shown = [name for name in names if not any(s.startswith(("_", ".")) for s in name.split("/"))]
-    return {name: f"{folder}/{name}" for name in shown}
+    return {n: f"{folder}/{n}" for n in names if not any(f"/{n}".count(c) for c in ("/_", "/."))}
 
 
-def inspect(files: Any, path: str, settings: Settings) -> tuple[Any, list[tuple[int, int]]]:
-    """The columns that the output of an input file has, and from where to where its parts go.
+def inspect(files: Any, path: str, settings: Settings) -> tuple[Any, int]:
+    """The columns that the output of an input file has, and into how many parts it is cut.
 
     The columns of JSON Lines are text, since a field may have another type in each line; the
     fields beside the id and the text are JSON in one column.
@@ -204,30 +190,25 @@ def inspect(files: Any, path: str, settings: Settings) -> tuple[Any, list[tuple[
     Raises:
         InputError: the file is damaged, or has other columns than it must have.
     """
-    schema, bounds = pa.schema({}), [(0, 0)]
     if path.lower().endswith(PARQUET):
         with reading(Path(path)), files.open_input_file(path) as stream:
             table = pq.ParquetFile(stream)
-            schema, groups = table.schema_arrow, table.num_row_groups
-            size = sum(table.metadata.row_group(i).total_byte_size for i in range(groups))
-        step = max(1, PART * groups // max(size, 1))
-        bounds = [(i, min(i + step, groups)) for i in range(0, max(groups, 1), step)]
+            schema, parts = table.schema_arrow, table.num_row_groups
     elif path.lower().endswith(JSON_LINES):
-        schema = pa.schema([(name, pa.string()) for name in (settings.id, settings.text, "fields")])
+        names, parts = (settings.id, settings.text, "fields"), 1
+        schema = pa.schema([(name, pa.string()) for name in names])
     else:
-        raise InputError(
-            f"The name of {path} ends in none of {PARQUET}, {', '.join(JSON_LINES)}; move it away"
-        )
-    types = dict(zip(schema.names, schema.types, strict=True))
+        raise InputError(f"{path} ends in none of {PARQUET}, {', '.join(JSON_LINES)}; move it away")
+    output = pa.schema([*schema, *ADDED])
+    types = dict(zip(output.names, output.types, strict=True))
     is_text = types.get(settings.text) in (pa.string(), pa.large_string())
-    names = {*schema.names, *ADDED.names}
-    if not is_text or settings.id not in types or len(names) < len(schema) + len(ADDED):
+    if not is_text or settings.id not in types or len(types) < len(output):
         found = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InputError(
-            f"{path} has the columns {found}, but it must have {settings.text!r} (string), see "
-            f"--text, and {settings.id!r}, see --id, and none of one name or like {ADDED.names}"
+            f"{path} has the columns {found}. Name that of the texts (string) with --text and that "
+            f"of the ids with --id; none may be there twice, or be called {ADDED.names}"
         )
-    return pa.schema([*schema, *ADDED]), bounds
+    return output, parts
 
 
 @contextmanager
@@ -240,13 +221,6 @@ def _atomic_stream(files: Any, out: str, path: str) -> Iterator[Any]:
     with files.open_output_stream(partial) as stream:
         yield stream
     files.move(partial, path)
-
-
-def _remove_partial(files: Any, out: str) -> None:
-    """Remove from OUT what processes that died have left behind."""
-    path = f"{out}/{PARTIAL}"
-    if files.get_file_info(path).type != FileType.NotFound:
-        files.delete_dir(path)
 
 
 class TagPart:
@@ -262,23 +236,23 @@ class TagPart:
         self.settings = settings
 
     def __call__(self, part: Part) -> dict[str, Any]:
-        """Make the file of a part; give its counts, and why it could not be made, or ''."""
+        """Make the file of a part; its counts, and why it could not be made, or ''."""
         try:
             documents, errors = self.write(part)
         except Exception as error:  # which may be of any library, and would be lost here
             failure = f"{part['source']}: {type(error).__name__}: {error}"
-            return {"documents": 0, "errors": 0, "failure": failure}
-        return {"documents": documents, "errors": errors, "failure": ""}
+            return {"failure": failure, "parts": 0, "documents": 0, "errors": 0}
+        return {"failure": "", "parts": 1, "documents": documents, "errors": errors}
 
     def write(self, part: Part) -> tuple[int, int]:
         """Tag a part into its file; the number of its documents, and of those with an error."""
         schema, _ = inspect(self.files, part["source"], self.settings)
-        documents = errors = size = 0
-        kept: list[Any] = []  # what is not written yet
+        documents = errors = 0
         with (
             _atomic_stream(self.outputs, self.out, part["target"]) as output,
             pq.ParquetWriter(output, schema, compression="zstd") as writer,
         ):
+            kept: list[Any] = []  # what is not written yet
             for columns, untagged in _read(self.files, part, self.settings):
                 tagged = tag_each(self.tagger, untagged, self.settings)
                 messages = [document.error for document in tagged]
@@ -287,10 +261,9 @@ class TagPart:
                 entities = [None if d.error else [asdict(e) for e in d.entities] for d in tagged]
                 added = map(pa.array, (entities, messages), ADDED.types)
                 kept.append(pa.RecordBatch.from_arrays([*columns, *added], schema=schema))
-                size += kept[-1].nbytes
-                if size > PART:
+                if sum(batch.nbytes for batch in kept) > GROUP:
                     writer.write_table(pa.Table.from_batches(kept))
-                    kept, size = [], 0
+                    kept = []
             writer.write_table(pa.Table.from_batches(kept, schema))
         return documents, errors
 
@@ -311,7 +284,7 @@ def _read(files: Any, part: Part, settings: Settings) -> Iterator[tuple[list[Any
     if source.lower().endswith(PARQUET):
         with files.open_input_file(source) as stream:
             table = pq.ParquetFile(stream, buffer_size=2**20, pre_buffer=False)
-            for batch in table.iter_batches(ROWS, range(part["first"], part["last"])):
+            for batch in table.iter_batches(ROWS, [part["group"]]):
                 yield batch.columns, [_document(value) for value in batch[settings.text]]
         return
     with files.open_input_stream(source) as stream:  # which decompresses what ends in .gz

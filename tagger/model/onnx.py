@@ -36,8 +36,10 @@ class OnnxScorer:
         options.log_severity_level = 4  # errors are raised; nothing is printed beside
         self.vectors = vectors
         with reading(path):
+            # By its path: a model may name files with weights, and none outside of its folder is
+            # read. Given bytes, ONNX Runtime would look for them where the user happens to work.
             self.session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                path, options, providers=["CPUExecutionProvider"]
             )
             inputs = {each.name: each.shape for each in self.session.get_inputs()}
             if inputs["vectors"][1] != vectors.shape[1]:
