@@ -1,9 +1,5 @@
-"""Mass tagging: every document once, whatever is killed, and bad input is told before Ray starts.
+"""Mass tagging: every document once, whatever is killed; bad input is told before Ray starts."""
 
-Most tests have a tagger that is a regular expression, see tests/fake_mass_tagger.py.
-"""
-
-import io
 import json
 import os
 import re
@@ -13,33 +9,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tagger import mass
+from tagger import Tagger
 from tagger.document import Document
 from tagger.files import InputError
-from tests import fake_mass_tagger
 from tests.conftest import ROOT
 
-SETTINGS = mass.Settings()
+pytest.importorskip("ray", reason="no Ray: make mass")
+
+from tagger.mass import run
+
+SETTINGS = run.Settings()
 
 
 @pytest.fixture
-def tagger(tmp_path: Path) -> Path:
-    """The folder of the tagger of these tests."""
-    (tmp_path / "notes").mkdir()
+def config(tmp_path: Path) -> Path:
+    """A folder with as much of a tagger as a plan needs."""
     (tmp_path / "tagger").mkdir()
-    (tmp_path / "tagger/config.json").write_text(str(tmp_path / "notes"), encoding="utf-8")
+    (tmp_path / "tagger/config.json").write_text("{}", encoding="utf-8")
     return tmp_path / "tagger"
 
 
@@ -51,7 +47,7 @@ def write_table(path: Path, rows: int = 10, group: int = 4, **columns: Any) -> N
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.fake_mass_tagger", *map(str, arguments)],
+        [sys.executable, "-m", "tagger.mass", *map(str, arguments)],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -60,89 +56,83 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def outputs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith("_"))
+def finish(process: subprocess.Popen[str], status: int) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == status, output
+    return output
 
 
-def processes(mark: str) -> list[int]:
-    """The processes that have a variable MARK of this value."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"MARK={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:  # it has ended, or is another user's
-            pass
-    return found
+def finished(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """The files in a folder that have their names, with the time of each and what is in it."""
+    paths = sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith("_"))
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+def wait_for(process: subprocess.Popen[str], folder: Path, files: int) -> None:
+    while len(finished(folder)) < files:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def entities(tagger: Tagger, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
+    return [[asdict(entity) for entity in document.entities] for document in tagger.tag(texts)]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_every_document_is_there_once_though_processes_are_killed(
-    tmp_path: Path, tagger: Path
+    tmp_path: Path, sample_tagger: Path
 ) -> None:
-    pytest.importorskip("ray", reason="no Ray: make mass")
-    texts = [f"Number {i} of Anna in Berlin" for i in range(40_000)]
-    texts[39_000] += " fails"
-    texts[25_000] += " killed"
-    texts[39_999] += " waits"  # so that the last part is not finished before the first kill
-    for file in range(4):
-        some = slice(file * 10_000, (file + 1) * 10_000)
+    texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(3200)]
+    for i in range(16):
+        some = slice(i * 200, (i + 1) * 200)
+        ids = list(range(3200))[some]
         write_table(
-            tmp_path / f"in/folder/{file}.parquet", 10_000, 3_000,
-            id=list(range(40_000))[some], text=texts[some], extra=[file] * 10_000,
-        )  # fmt: skip
-    home = tmp_path / "home"
+            tmp_path / f"in/folder/{i // 4}/{i}.parquet", 200, 100, id=ids, text=texts[some], n=ids
+        )
+    source, target, home = (tmp_path / name for name in ("in", "out", "home"))
     home.mkdir()
-    command = (tagger, tmp_path / "in", tmp_path / "out", "--actors", "2")
-    environment = {"MARK": str(tmp_path), "HOME": str(home)}
-
     # All CPUs are the actors': with another task to run beside them, this would hang.
-    process = start(*command, **environment)
-    while not outputs(tmp_path / "out"):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    command = (sample_tagger, source, target, "--actors", psutil.cpu_count())
+
+    process = start(*command, HOME=str(home))
+    wait_for(process, target, 1)
+    started = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
-    for _ in range(600):
-        if not (left := processes(str(tmp_path))):
-            break
-        time.sleep(0.1)
-    assert [Path(f"/proc/{each}/cmdline").read_bytes() for each in left] == []
-    first = {
-        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in outputs(tmp_path / "out")
-    }
-    assert 0 < len(first) < 8
+    assert psutil.wait_procs(started, timeout=60)[1] == []
+    first = finished(target)
+    assert len(first) < 32
     for path in first:
-        assert pq.read_table(path).num_rows in (4_000, 6_000)  # which is all of a part
+        assert pq.read_table(path).num_rows == 100
 
-    process = start(*command, **environment)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1, output
-    assert (tmp_path / "notes/killed").exists()
-    assert f"{8 - len(first)} of {8 - len(first)} parts, " in output
-    assert "documents have an error" in output
-    assert not any(text in output for text in ("Number", "Anna"))
-    for path, before in first.items():
-        assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+    process = start(*command, HOME=str(home))
+    wait_for(process, target, len(first) + 1)
+    started = psutil.Process(process.pid).children(recursive=True)
+    actors = [each for each in started if "MapWorker" in "".join(each.cmdline())]
+    assert len(actors) == psutil.cpu_count()
+    actors[0].send_signal(signal.SIGKILL)
+    output = finish(process, 0)
+    assert psutil.wait_procs(started, timeout=60)[1] == []
+    assert f"{32 - len(first)} of {32 - len(first)} parts, " in output
+    assert f"{3200 - 100 * len(first)} documents tagged into {target}, 0 with an error" in output
+    assert "Elena" not in output
 
-    table = pq.read_table(tmp_path / "out/folder")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["_tagger.json", "folder"]
+    second = finished(target)
+    assert {path: second[path] for path in first} == first
+    assert sorted(path.name for path in target.iterdir()) == ["_tagger.json", "folder"]
     assert list(home.iterdir()) == []
-    assert processes(str(tmp_path)) == []
-    assert table.schema.names == ["id", "text", "extra", "entities", "error"]
-    assert sorted(table["id"].to_pylist()) == list(range(40_000))
-    expected = fake_mass_tagger.FakeTagger(tmp_path / "notes")
-    for row in table.to_pylist():
-        assert row["text"] == texts[row["id"]]
-        assert row["extra"] == row["id"] // 10_000
-        if row["id"] == 39_000:
-            assert (row["entities"], row["error"]) == (None, "RuntimeError: it fails")
-            continue
-        document = Document(row["text"].replace("waits", "").rstrip())
-        (document,) = expected.tag([document], wrapped=False, threshold=0)
-        assert row["entities"] == [asdict(entity) for entity in document.entities]
-        assert row["error"] is None
+    table = pq.read_table(target)
+    assert table.schema.names == ["id", "text", "n", "entities", "error"]
+    rows = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
+    assert [row["id"] for row in rows] == [row["n"] for row in rows] == list(range(3200))
+    assert [row["text"] for row in rows] == texts
+    assert {row["error"] for row in rows} == {None}
+    expected = entities(Tagger.load(sample_tagger, threads=1), texts)
+    assert [row["entities"] for row in rows] == expected
+    assert sum(map(len, expected)) > 3200
+
+    assert "0 documents tagged" in finish(start(*command), 0)
+    assert finished(target) == second
 
 
 @pytest.fixture(scope="module")
@@ -180,192 +170,182 @@ def store() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    store: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
+def cluster(store: dict[str, str]) -> Iterator[dict[str, str]]:
     """The variables for a cluster of Ray with two CPUs, where nodes know the store."""
-    pytest.importorskip("ray", reason="no Ray: make mass")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    mark = str(tmp_path_factory.mktemp("cluster"))
     variables = store | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-    node = {"MARK": mark, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": ""}
+    node = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": ""}
     ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--num-cpus=2"]
-    ray += [f"--port={port}", "--include-dashboard=false", f"--object-store-memory={2**28}"]
+    ray += ["--block", f"--port={port}", "--include-dashboard=false"]
+    ray += [f"--object-store-memory={2**28}"]
+    process = psutil.Popen(
+        ray, cwd="/", env=os.environ | variables | node, stdout=subprocess.PIPE, text=True
+    )
     try:
-        subprocess.run(ray, env=os.environ | variables | node, check=True, capture_output=True)
+        for line in process.stdout:
+            if "Ray runtime started" in line:
+                break
+        else:
+            pytest.fail("the cluster never began")
+        threading.Thread(target=process.stdout.read, daemon=True).start()
         yield variables | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     finally:
-        for process in processes(mark):
-            os.kill(process, signal.SIGKILL)
+        for each in [*process.children(recursive=True), process]:
+            each.kill()
+        process.wait()
 
 
 @pytest.mark.slow
-def test_a_cluster_tags_json_lines_in_s3(
-    tmp_path: Path, tagger: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_a_cluster_tags_what_is_in_s3(
+    sample_tagger: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in cluster.items():
         monkeypatch.setenv(name, value)
-    files, _ = mass.open_folder("s3://team/in")
-    documents: list[dict[str, Any]] = [
-        {"id": i, "text": f"Document {i}\nin Rome \N{GRINNING FACE}"} for i in range(9_000)
-    ]
+    files, _ = run.open_folder("s3://team/in")
+    texts = [f"Elena Price {i}\nin Hill \N{GRINNING FACE}" for i in range(600)]
+    lines = [json.dumps({"key": i, "body": text}).encode() for i, text in enumerate(texts)]
     bad = {
-        b"{": "Expecting property name",
-        b"[1]": "it is no object",
-        b'{"text": "x"}': "its 'id' is not there",
-        b'{"id": true, "text": "x"}': "its 'id' is not there",
-        b'{"id": "no text"}': "its 'text' is not there",
-        b'{"id": "half", "text": "\\ud800"}': "surrogates not allowed",
-        b'{"id": "\\ud800", "text": "x"}': "surrogates not allowed",
-        b'{"id": "bytes", "text": "\xff"}': "invalid start byte",
-        b'{"id": "endless", "text": "x", "a": NaN}': "not JSON compliant",
-        b"[" * 100_000: "recursion",
+        b"{": "a/lines.jsonl, line 301: not JSON",
+        b"[1]": "an array instead of an object with a field 'body'",
+        b'{"text": "x"}': "no field 'body'",
+        b'{"key": true, "body": "x"}': "its field 'key' is true or false",
+        b'{"body": "\\ud800"}': "half of a surrogate pair",
+        b'{"body": "\xff"}': "is not UTF-8",
+        b"[" * 100_000: "nested more than",
     }
-    lines = [json.dumps(document).encode() for document in documents]
-    lines.insert(4_000, b"\n \r\n".join(bad))
+    lines.insert(300, b"\n".join(bad))
     with files.open_output_stream("team/in/a/lines.jsonl") as stream:
         stream.write(b"\n".join(lines))
     with files.open_output_stream("team/in/packed.jsonl.gz") as stream:  # which compresses it
-        stream.write(b'\xef\xbb\xbf{"id": "packed", "text": "Anna", "more": {"a": [1, null]}}\r\n')
-    with files.open_output_stream("team/in/z.jsonl") as stream:
-        stream.write(b'{"id": "deadly", "text": "poison"}')
-    command = (tagger, "s3://team/in", "s3://team/out")
+        stream.write(b'\xef\xbb\xbf{"key": "p", "body": "Elena Price", "more": [1, null]}\r\n')
+    texts_of_table = pa.array(["Elena Price", None, b"\xff"], pa.binary()).view(pa.string())
+    table = pa.table({"key": [{"x": 1}] * 3, "body": texts_of_table})
+    with files.open_output_stream("team/in/t.parquet") as stream:
+        pq.write_table(table, stream)
+    with files.open_output_stream("team/in/cut.parquet") as stream:
+        pq.write_table(table, stream)
+    command = (sample_tagger, "s3://team/in", "s3://team/out", "--text", "body", "--id", "key")
 
-    process = start(*command, "--actors", "3", **cluster)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "--actors 3: Ray has 2 CPUs" in output
+    refused = start(*command, "--actors", "3", **cluster)
+    tagged = start(*command, "--actors", "2", **cluster)
+    assert "--actors 3 would wait for ever: Ray has 2 CPUs" in finish(refused, 1)
+    output = finish(tagged, 1)
+    assert f"{607 + 1 + 6} documents tagged into s3://team/out, {7 + 4} with an error" in output
 
-    process = start(*command, **cluster)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert re.search(r"1 of \d parts could not be tagged; the others are in OUT", output)
-    assert "team/in/z.jsonl: its actor died each of 4 times" in output
-    outputs, _ = mass.open_folder("s3://team/out")
-    names = [
-        info.path
-        for info in outputs.get_file_info(pyarrow.fs.FileSelector("team/out", recursive=True))
+    names = [i.path for i in files.get_file_info(pa.fs.FileSelector("team/out", recursive=True))]
+    assert sorted(name for name in names if "." in name) == [
+        "team/out/_tagger.json",
+        "team/out/a/lines.jsonl-00000.parquet",
+        "team/out/cut.parquet-00000.parquet",
+        "team/out/packed.jsonl.gz-00000.parquet",
+        "team/out/t.parquet-00000.parquet",
     ]
-    assert [name for name in names if mass.PARTIAL in name] == []
-    table = pq.read_table("team/out/a", filesystem=outputs)
-    assert table.schema.names == ["id", "text", "fields", "entities", "error"]
-    rows = {row["id"]: row for row in table.to_pylist()}
-    tag = fake_mass_tagger.FakeTagger(tmp_path).tag
-    for document in documents:
-        (tagged,) = tag([Document(document["text"])], wrapped=False, threshold=0)
-        row = rows[str(document["id"])]
-        assert row["entities"] == [asdict(entity) for entity in tagged.entities]
-        assert (row["text"], row["fields"], row["error"]) == (document["text"], "{}", None)
-    errors = [row["error"] for row in table.to_pylist() if row["error"]]
-    assert table.num_rows == len(documents) + len(bad)
-    assert len(errors) == len(bad)
-    for error, expected in zip(errors, bad.values(), strict=True):
-        assert expected in error
-    for row in rows.values():
-        if row["error"]:
-            assert (row["text"], row["entities"]) == (None, None)
-    (row,) = pq.read_table("team/out/packed.jsonl.gz-00000.parquet", filesystem=outputs).to_pylist()
-    assert (row["id"], row["text"], row["fields"]) == (
-        "packed",
-        "Anna",
-        '{"more": {"a": [1, null]}}',
+    rows = pq.read_table("team/out/a", filesystem=files).to_pylist()
+    wrong, right = (
+        [row for row in rows if bool(row["error"]) is is_bad] for is_bad in (True, False)
     )
-
-    # The cause is removed, and the rest is tagged.
-    with files.open_output_stream("team/in/z.jsonl") as stream:
-        stream.write(b'{"id": "deadly", "text": "Harmless"}')
-    process = start(*command, **cluster)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert "1 of 1 parts, 1 documents, 0 with an error" in output
-
-
-def plan(tagger: Path, folder: Path, settings: mass.Settings = SETTINGS) -> list[mass.Part]:
-    return mass.plan(tagger, str(folder / "in"), str(folder / "out"), settings)
-
-
-@given(
-    st.lists(st.sampled_from([b"a", b"bcd", b"", b" ", b"efghijklmn"]), max_size=12),
-    st.integers(1, 9),
-    st.booleans(),
-)
-def test_each_line_is_in_one_part(lines: list[bytes], size: int, is_ended: bool) -> None:
-    content = b"\n".join(lines) + b"\n" * is_ended
-    found = []
-    for first in range(0, max(len(content), 1), size):
-        for place, line in mass._lines(io.BytesIO(content), mass.Part("", first, first + size, "")):
-            assert first <= place < first + size
-            assert content[place:].startswith(line)
-            found.append(line.rstrip(b"\n"))
-    assert found == [line for line in lines if line.strip()]
+    assert [row["key"] for row in right] == [str(i) for i in range(600)]
+    assert [row["body"] for row in right] == texts
+    assert [row["entities"] for row in right] == entities(Tagger.load(sample_tagger), texts)
+    assert {row["fields"] for row in right} == {"{}"}
+    for row, message in zip(wrong, bad.values(), strict=True):
+        assert message in row["error"]
+        assert (row["body"], row["entities"]) == (None, None)
+    (row,) = pq.read_table(
+        names and "team/out/packed.jsonl.gz-00000.parquet", filesystem=files
+    ).to_pylist()
+    assert (row["key"], row["body"], row["fields"]) == ("p", "Elena Price", '{"more": [1, null]}')
+    rows = pq.read_table("team/out/t.parquet-00000.parquet", filesystem=files, columns=["error"])
+    assert rows["error"].to_pylist() == [
+        None, "the text is null", "the text is not UTF-8: invalid start byte"
+    ]  # fmt: skip
 
 
-def test_what_is_finished_is_left_out(tmp_path: Path, tagger: Path) -> None:
+def plan(tagger: Path, folder: Path, settings: run.Settings = SETTINGS) -> list[run.Part]:
+    return run.plan(tagger, str(folder / "in"), str(folder / "out"), settings)
+
+
+def test_what_is_finished_is_left_out(tmp_path: Path, config: Path) -> None:
     write_table(tmp_path / "in/a.parquet")
     write_table(tmp_path / "in/_hidden/b.parquet")
-    (part,) = plan(tagger, tmp_path)
-    assert part == (
-        str(tmp_path / "in/a.parquet"),
-        0,
-        3,
-        str(tmp_path / "out/a.parquet-00000.parquet"),
-    )
-    write_table(Path(part.target))
-    (tmp_path / "out" / f"{mass.PARTIAL}1").touch()
-    assert plan(tagger, tmp_path) == []
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        Path(part.target).name,
-        mass.RECORD,
-    }
-    write_table(tmp_path / "in/new.parquet")
-    assert [Path(part.source).name for part in plan(tagger, tmp_path)] == ["new.parquet"]
+    parts = plan(config, tmp_path)
+    assert parts == [
+        {
+            "source": str(tmp_path / "in/a.parquet"),
+            "group": group,
+            "target": str(tmp_path / f"out/a.parquet-0000{group}.parquet"),
+        }
+        for group in range(3)
+    ]
+    write_table(Path(parts[1]["target"]))
+    assert plan(config, tmp_path) == [parts[0], parts[2]]
+    (tmp_path / "in/new.jsonl.gz").touch()
+    assert [part["source"] for part in plan(config, tmp_path)[2:]] == [
+        str(tmp_path / "in/new.jsonl.gz")
+    ]
 
 
-def test_other_output_is_not_mixed_in(tmp_path: Path, tagger: Path) -> None:
+def test_other_output_is_not_mixed_in(tmp_path: Path, config: Path) -> None:
     write_table(tmp_path / "in/a.parquet")
-    (part,) = plan(tagger, tmp_path)
-    write_table(Path(part.target))
+    write_table(Path(plan(config, tmp_path)[0]["target"]))
     for settings in (
-        mass.Settings(id="text", text="text"),
-        mass.Settings(threshold=0.5),
-        mass.Settings(wrapped=True),
+        run.Settings(threshold=0.5),
+        run.Settings(wrapped=True),
     ):
-        with pytest.raises(InputError, match=r"output of another (id|threshold|wrapped)"):
-            plan(tagger, tmp_path, settings)
-    write_table(tmp_path / "in/a.parquet", rows=11)
-    with pytest.raises(InputError, match=r"output of another file a\.parquet"):
-        plan(tagger, tmp_path)
-    (tagger / "config.json").write_text("other", encoding="utf-8")
-    with pytest.raises(InputError, match="output of another tagger"):
-        plan(tagger, tmp_path)
-    (tmp_path / "out" / mass.RECORD).unlink()
-    with pytest.raises(InputError, match=r"they are not of tagger\.mass"):
-        plan(tagger, tmp_path)
+        with pytest.raises(InputError, match=r"out was made with .*, not .*: remove it"):
+            plan(config, tmp_path, settings)
+    (config / "config.json").write_text("other", encoding="utf-8")
+    with pytest.raises(InputError, match=r"was made with \{'tagger': '44136fa"):
+        plan(config, tmp_path)
+    record = tmp_path / "out" / run.RECORD
+    record.write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"_tagger\.json is damaged"):
+        plan(config, tmp_path)
+    record.unlink()
+    with pytest.raises(InputError, match="was made with another program"):
+        plan(config, tmp_path)
 
 
-def test_input_that_cannot_be_used_is_told(tmp_path: Path, tagger: Path) -> None:
+def test_input_that_cannot_be_used_is_told(tmp_path: Path, config: Path) -> None:
     source = tmp_path / "in"
 
-    def refused(message: str, settings: mass.Settings = SETTINGS) -> None:
+    def refused(message: str, settings: run.Settings = SETTINGS) -> None:
         with pytest.raises(InputError, match=message):
-            plan(tagger, tmp_path, settings)
+            plan(config, tmp_path, settings)
         assert not (tmp_path / "out").exists()
 
-    refused("there is no such file, or none in the folder")
+    refused("in does not exist, or has no files")
     write_table(source / "a.parquet")
-    refused("a.parquet has no column 'body', but id, text; ", mass.Settings(text="body"))
-    refused("a.parquet has no column 'key'", mass.Settings(id="key"))
-    refused("the column 'id' is of type int64, not text", mass.Settings(text="id"))
+    columns = r"a\.parquet has the columns id \(int64\), text \(string\)\. Name that of the texts"
+    for settings in (run.Settings(text="body"), run.Settings(id="key"), run.Settings(text="id")):
+        refused(columns, settings)
     write_table(source / "a.parquet", error=["x"] * 10)
-    refused("two columns of one name: id, text, error, entities, error")
+    refused(r"error \(string\).*none may be there twice, or be called \['entities', 'error'\]")
     (source / "a.parquet").write_bytes(b"PAR1, but no more")
     refused("a.parquet is damaged")
     (source / "a.parquet").rename(source / "a.csv")
-    refused("a.csv is neither parquet nor JSON Lines by its name")
+    refused(r"a\.csv ends in none of \.parquet, \.jsonl")
     (source / "a.csv").rename(source / "a.jsonl")
-    refused("two columns of one name", mass.Settings(id="text"))
+    refused("none may be there twice", run.Settings(id="text"))
     with pytest.raises(InputError, match="lies in IN"):
-        mass.plan(tagger, str(source), str(source / "out"), SETTINGS)
-    with pytest.raises(InputError, match="nothing://x cannot be opened"):
-        mass.plan(tagger, "nothing://x", str(tmp_path / "out"), SETTINGS)
+        run.plan(config, str(source), str(source / "out"), SETTINGS)
+    with pytest.raises(ValueError, match="nothing://x"):
+        run.plan(config, "nothing://x", str(tmp_path / "out"), SETTINGS)
+
+
+class Fragile:
+    """A tagger that raises an error for some texts."""
+
+    def tag(self, documents: list[Document], **options: Any) -> Iterator[Document]:
+        for document in documents:
+            if "fails" in document.text:
+                raise RuntimeError("it fails")
+            yield document
+
+
+def test_what_one_document_raises_is_its_error() -> None:
+    documents = [Document(text) for text in ("a", "it fails", "b")]
+    tagged = run.tag_each(Fragile(), documents, SETTINGS)  # type: ignore[arg-type]
+    assert [document.text for document in tagged] == ["a", "it fails", "b"]
+    assert [document.error for document in tagged] == [None, "RuntimeError: it fails", None]

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from tagger.__main__ import positive, probability
-from tagger.files import InputError
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     add("--threshold", type=probability, default=0.0, help="leave out entities scored below")
     add("--actors", type=positive, help="how many tag at a time (default: one fewer than CPUs)")
     given = parser.parse_args()
-    try:  # here, since they take seconds to import, and are an extra
+    try:  # here, since it needs the extra
         from tagger.mass.run import Settings, tag_folder
     except ModuleNotFoundError as error:
         sys.exit(f"{error}: `make mass` installs it, or `pip install` with the extra `mass`.")
@@ -36,7 +35,7 @@ def main() -> None:
         documents, errors = tag_folder(
             given.tagger, given.source, given.target, settings, given.actors
         )
-    except (InputError, OSError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"tagger.mass: {error}")
     except KeyboardInterrupt:
         sys.exit("Interrupted: what is finished is in OUT, and the same command does the rest.")

@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,6 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from tagger.apply import Tagger
@@ -79,7 +79,7 @@ def tag_folder(
     parts = plan(tagger, source, target, settings)
     if not parts:
         return 0, 0
-    _start_ray()
+    ray = _start_ray()
     try:
         cpus = int(ray.cluster_resources().get("CPU", 0))
         actors = actors or max(1, cpus - 1)
@@ -116,9 +116,8 @@ def tag_folder(
     return done["documents"], done["errors"]
 
 
-def _start_ray() -> None:
+def _start_ray() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
     if os.environ.get("RAY_ADDRESS"):
         options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parents[1])]}}
     else:
@@ -126,11 +125,15 @@ def _start_ray() -> None:
         # the end of the run; without it, Ray would write one to ~/.ray.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         options = {"address": "local", "include_dashboard": False, "object_store_memory": 2**28}
+    import ray.data  # not before, since it reads the environment
+
+    warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
     ray.init(log_to_driver=False, logging_level="ERROR", **options)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     context.max_errored_blocks = -1  # the other parts are tagged all the same
+    return ray
 
 
 def open_folder(place: str) -> tuple[Any, str]:
@@ -155,14 +158,17 @@ def plan(tagger: Path, source: str, target: str, settings: Settings) -> list[Par
     with ThreadPoolExecutor() as pool:
         inspected = list(pool.map(lambda path: inspect(files, path, settings), inputs.values()))
     record, path = {"tagger": sha256(tagger / CONFIG), **asdict(settings)}, f"{out}/{RECORD}"
-    old = {"another program": "than tagger.mass"} if finished else record
     if outputs.get_file_info(path).is_file:
         with reading(Path(path)), outputs.open_input_stream(path) as stream:
             old = json.loads(stream.read())
+    elif finished:
+        old = "another program"
+    else:
+        old = record
+        with _atomic_stream(outputs, out, path) as stream:
+            stream.write(json.dumps(record, indent=2).encode())
     if old != record:
         raise InputError(f"{target} was made with {old}, not {record}: remove it, or give another")
-    with _atomic_stream(outputs, out, path) as stream:
-        stream.write(json.dumps(record, indent=2).encode())
     return [
         {"source": inputs[name], "group": group, "target": f"{out}/{output}"}
         for name, (_, groups) in zip(inputs, inspected, strict=True)
@@ -227,6 +233,8 @@ class TagPart:
     """An actor: it loads the tagger once, and then makes files of parts."""
 
     def __init__(self, content: Any, source: str, target: str, settings: Settings) -> None:
+        import ray
+
         with TemporaryDirectory() as folder:
             for name, data in ray.get(content).items():
                 Path(folder, name).write_bytes(data)
