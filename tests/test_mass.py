@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,26 @@ def wait_for(process: subprocess.Popen[str], folder: Path, files: int) -> None:
         time.sleep(0.02)
 
 
+def processes(process: subprocess.Popen[str]) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """What a process has started, at any depth, and the actors among that."""
+    started = psutil.Process(process.pid).children(recursive=True)
+    return started, [each for each in started if "MapWorker" in " ".join(each.cmdline())]
+
+
+def wait_for_end(processes: list[psutil.Process]) -> None:
+    def is_alive(process: psutil.Process) -> bool:
+        try:
+            return bool(process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    for _ in range(600):
+        if not any(map(is_alive, processes)):
+            return
+        time.sleep(0.1)
+    pytest.fail("processes outlive the one that started them")
+
+
 def entities(tagger: Tagger, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
     return [[asdict(entity) for entity in document.entities] for document in tagger.tag(texts)]
 
@@ -82,39 +103,39 @@ def entities(tagger: Tagger, texts: Iterable[str]) -> list[list[dict[str, Any]]]
 def test_every_document_is_there_once_though_processes_are_killed(
     tmp_path: Path, sample_tagger: Path
 ) -> None:
-    texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(3200)]
-    for i in range(16):
+    texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(1600)]
+    for i in range(8):
         some = slice(i * 200, (i + 1) * 200)
-        ids = list(range(3200))[some]
+        ids = list(range(1600))[some]
         write_table(
             tmp_path / f"in/folder/{i // 4}/{i}.parquet", 200, 100, id=ids, text=texts[some], n=ids
         )
     source, target, home = (tmp_path / name for name in ("in", "out", "home"))
     home.mkdir()
-    # All CPUs are the actors': with another task to run beside them, this would hang.
-    command = (sample_tagger, source, target, "--actors", psutil.cpu_count())
+    command = (sample_tagger, source, target)
 
     process = start(*command, HOME=str(home))
     wait_for(process, target, 1)
-    started = psutil.Process(process.pid).children(recursive=True)
+    started, actors = processes(process)
     process.kill()
     process.communicate()
-    assert psutil.wait_procs(started, timeout=60)[1] == []
+    wait_for_end(actors)
+    for each in started:  # some of Ray's end only after a minute
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
     first = finished(target)
-    assert len(first) < 32
+    assert len(first) < 16
     for path in first:
         assert pq.read_table(path).num_rows == 100
 
     process = start(*command, HOME=str(home))
     wait_for(process, target, len(first) + 1)
-    started = psutil.Process(process.pid).children(recursive=True)
-    actors = [each for each in started if "MapWorker" in "".join(each.cmdline())]
-    assert len(actors) == psutil.cpu_count()
+    started, actors = processes(process)
     actors[0].send_signal(signal.SIGKILL)
     output = finish(process, 0)
-    assert psutil.wait_procs(started, timeout=60)[1] == []
-    assert f"{32 - len(first)} of {32 - len(first)} parts, " in output
-    assert f"{3200 - 100 * len(first)} documents tagged into {target}, 0 with an error" in output
+    wait_for_end(started)
+    assert f"{16 - len(first)} of {16 - len(first)} parts, " in output
+    assert f"{1600 - 100 * len(first)} documents tagged into {target}, 0 with an error" in output
     assert "Elena" not in output
 
     second = finished(target)
@@ -124,12 +145,12 @@ def test_every_document_is_there_once_though_processes_are_killed(
     table = pq.read_table(target)
     assert table.schema.names == ["id", "text", "n", "entities", "error"]
     rows = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
-    assert [row["id"] for row in rows] == [row["n"] for row in rows] == list(range(3200))
+    assert [row["id"] for row in rows] == [row["n"] for row in rows] == list(range(1600))
     assert [row["text"] for row in rows] == texts
     assert {row["error"] for row in rows} == {None}
     expected = entities(Tagger.load(sample_tagger, threads=1), texts)
     assert [row["entities"] for row in rows] == expected
-    assert sum(map(len, expected)) > 3200
+    assert sum(map(len, expected)) > 1600
 
     assert "0 documents tagged" in finish(start(*command), 0)
     assert finished(target) == second
@@ -228,6 +249,7 @@ def test_a_cluster_tags_what_is_in_s3(
     command = (sample_tagger, "s3://team/in", "s3://team/out", "--text", "body", "--id", "key")
 
     refused = start(*command, "--actors", "3", **cluster)
+    # All CPUs are the actors': with another task to run beside them, this would hang.
     tagged = start(*command, "--actors", "2", **cluster)
     assert "--actors 3 would wait for ever: Ray has 2 CPUs" in finish(refused, 1)
     output = finish(tagged, 1)

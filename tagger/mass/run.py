@@ -118,6 +118,7 @@ def tag_folder(
 
 def _start_ray() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
     if os.environ.get("RAY_ADDRESS"):
         options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parents[1])]}}
     else:
