@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -96,13 +95,13 @@ def tag_folder(
         )
         failure = f"an actor died {TRIES} times, as it does where memory is short"
         done: Counter[str] = Counter()
-        start = time.monotonic()
         for row in results.iter_rows():
             failure = row.pop("failure") or failure
             done.update(row)
-            rate = done["documents"] / (time.monotonic() - start)
-            message = f"{done['parts']} of {len(parts)} parts, {rate:.0f} documents/s"
-            print(message, file=sys.stderr)
+            progress = f"{done['parts']} of {len(parts)} parts, {done['documents']} documents"
+            print(progress, file=sys.stderr)
+    except ray.exceptions.RayError as error:
+        raise InputError(f"Ray cannot go on: {error}") from error
     finally:
         ray.shutdown()
         outputs, out = open_folder(target)
