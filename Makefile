@@ -6,12 +6,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check cache-check verify fingerprint summary serve serve-extra test test-fast
-.PHONY: remote mass lock
+.PHONY: check-corpus review lock-check cache-check verify fingerprint summary serve serve-extra
+.PHONY: test test-fast remote mass lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
-$(foreach name,PYTHON BASE HEAD CHECK REVISION TOLERANCE,$(if $(filter undefined,$(origin $(name))),,\
+$(foreach name,PYTHON BASE HEAD CHECK CORPUS REVISION TOLERANCE,$(if $(filter undefined,$(origin $(name))),,\
 	$(if $(strip $(value $(name))),,$(error $(name) is empty: give it a value, or leave it out))\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
@@ -87,6 +87,9 @@ repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 		'repro: dvc.lock does not hold for this: see the errors above, then run make repro again.'; \
 		exit 1; }
 	@$(call say-where)
+
+check-corpus: .venv/done  ## what the pipeline understands of a corpus: CORPUS=NAME, in seconds
+	.venv/bin/python -m stages.corpus $${CORPUS+-- "$$CORPUS"}
 
 # BASE and HEAD may be several revisions; an asterisk in them stands for no files.
 review: .venv/done  ## compare HEAD (the working tree) with BASE: is it better, or only noise?
