@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
 .PHONY: check-corpus review lock-check cache-check verify fingerprint summary serve serve-extra
-.PHONY: test test-fast remote lock
+.PHONY: test test-fast remote mass lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -175,6 +175,8 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	$(call lock-extra,remote)
 	($(WANTED) project optional-dependencies serve && $(WANTED) dependency-groups serve) >.venv/wanted
 	$(call lock-extra,serve,-c requirements-remote.lock)
+	$(WANTED) project optional-dependencies mass >.venv/wanted
+	$(call lock-extra,mass,-c requirements-remote.lock -c requirements-serve.lock)
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
@@ -201,4 +203,9 @@ serve-extra: .venv/serve  ## add what the server needs, and what its tests do, t
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
 .venv/remote: requirements-remote.lock .venv/done
 	.venv/bin/python -m pip install --use-pep517 -r requirements-remote.lock
+	touch $@
+
+mass: .venv/mass  ## add Ray to .venv, for `python -m tagger.mass`
+.venv/mass: requirements-mass.lock .venv/done
+	.venv/bin/python -m pip install --use-pep517 -r requirements-mass.lock
 	touch $@

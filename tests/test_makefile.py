@@ -17,7 +17,7 @@ STUB = """\
 printf '%s\\0' "$@" >arguments
 test "$1$2" != -mvenv || { mkdir "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/pip"; }
 """
-LOCKS = [f"requirements{name}.lock" for name in ("", "-dev", "-remote", "-serve")]
+LOCKS = [f"requirements{name}.lock" for name in ("", "-dev", "-remote", "-serve", "-mass")]
 Make = Callable[..., str]
 
 
