@@ -87,7 +87,8 @@ def train(
     encoder = Encoder.load(index, embeddings)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
-    assert training.tags is not None and validation.tags is not None
+    assert training.tags is not None
+    assert validation.tags is not None
     # The types that train has: nothing could learn others, which the corpus may have too.
     tags = tag_set(types_of(iob2[id_] for id_ in np.unique(training.tags)), scheme)
     gold = validation.by_sentence(validation.tags, iob2)
