@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, verdicts
+from benchmarks import peers, size, verdicts
 from benchmarks.process import Run
 from evaluation import significance
+from stages.corpus.reading import read_corpus
 from tests.conftest import Clone
 
 
@@ -32,6 +33,30 @@ def test_training_and_tagging_are_measured(clone_with_results: Clone) -> None:
         "its products alone, two threads side by side",
         "its products alone, two threads that share each",
     ]
+
+
+def test_the_growth_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = []
+
+    def run_stage(name: str, folder: Path, **changes: object) -> Run:
+        stages.append(name)
+        if name == "download":
+            found = read_corpus(folder / "data/inputs/corpora/size", "size", 0.1)
+            counts = {split: len(sentences) for split, sentences in found.splits.items()}
+            assert counts == {"train": 1600, "validation": 200, "test": 200}
+            assert max(s.document for s in found.splits["train"]) == 1599 // size.DOCUMENT
+            assert not found.repairs
+        return Run("", 1.0, 0.25, 70.0)
+
+    monkeypatch.setattr(size, "WORD_COUNT", 100)
+    monkeypatch.setattr(size, "run_stage", run_stage)
+    monkeypatch.setattr(sys, "argv", ["size", "2000"])
+    size.main()
+    assert tuple(stages) == size.STAGES
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["train", "0.25", "GiB", "70", "s"] in rows
 
 
 def test_peers_are_compared(

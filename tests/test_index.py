@@ -1,12 +1,14 @@
 """The tensors hold what the corpus holds, as ids of the vectors."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from stages.index import index
@@ -95,3 +97,26 @@ def test_tags_are_those_of_the_corpus(sample: Data) -> None:
     tags = Split.read(sample.index / "train.safetensors").tags
     assert tags is not None
     assert set(np.unique(tags)) == set(range(9))
+
+
+def test_a_long_sentence_is_told_and_read_in_parts(
+    sample: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(sample.corpus, tmp_path / "corpus")
+    path = tmp_path / "corpus" / "test.parquet"
+    table = pd.read_parquet(path)
+    long = {"tokens": ["Hill"] * 1000, "ner_tags": [0] * 1000, "document": 99}
+    features = datasets.Features.from_arrow_schema(pq.read_schema(path))
+    rows = [*table.to_dict("records")[:2], long]
+    datasets.Dataset.from_list(rows, features=features).to_parquet(path)
+    index(tmp_path / "corpus", sample.embeddings, tmp_path / "index")
+    assert (
+        f"warning: {path}: 1 sentences have more than 400 tokens, and are read in parts of 400; "
+        "the longest is sentence 3, of 1,000 tokens"
+    ) in capsys.readouterr().out
+    stored = Split.read(tmp_path / "index" / "test.safetensors")
+    assert stored.lengths.tolist() == [*map(len, table["tokens"][:2]), 400, 400, 200]
+    assert stored.tags is not None
+    assert len(stored.tags) == len(stored.token_types) == stored.offsets[-1]
+    summary = json.loads((tmp_path / "index" / "index.json").read_text())
+    assert summary["test"]["sentences"] == 3
