@@ -70,9 +70,9 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
             }
             if some.lengths.max() > MAX_TOKENS:
                 print(
-                    f"warning: {path}: {(some.lengths > MAX_TOKENS).sum():,} sentences have more "
-                    f"than {MAX_TOKENS} tokens, and are read in parts of {MAX_TOKENS}; the longest "
-                    f"is sentence {some.lengths.argmax() + 1:,}, of {some.lengths.max():,} tokens",
+                    f"warning: {path}: sentences of more than {MAX_TOKENS} tokens are read in "
+                    f"parts: {(some.lengths > MAX_TOKENS).sum():,}; the longest is sentence "
+                    f"{some.lengths.argmax() + 1:,}, of {some.lengths.max():,} tokens",
                     flush=True,
                 )
             for what, found in coverage.items():

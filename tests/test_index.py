@@ -111,8 +111,8 @@ def test_a_long_sentence_is_told_and_read_in_parts(
     datasets.Dataset.from_list(rows, features=features).to_parquet(path)
     index(tmp_path / "corpus", sample.embeddings, tmp_path / "index")
     assert (
-        f"warning: {path}: 1 sentences have more than 400 tokens, and are read in parts of 400; "
-        "the longest is sentence 3, of 1,000 tokens"
+        f"warning: {path}: sentences of more than 400 tokens are read in parts: 1; the longest is "
+        "sentence 3, of 1,000 tokens"
     ) in capsys.readouterr().out
     stored = Split.read(tmp_path / "index" / "test.safetensors")
     assert stored.lengths.tolist() == [*map(len, table["tokens"][:2]), 400, 400, 200]
