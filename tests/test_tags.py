@@ -15,7 +15,6 @@ from tagger.corpus.tags import (
     parse,
     spans,
     tag_set,
-    to_bioes,
     to_iob2,
     transitions,
     types_of,
@@ -56,14 +55,13 @@ def sentences(draw: st.DrawFn) -> tuple[list[Span], int]:
 
 
 @given(sentences(), st.sampled_from(sorted(PREFIXES)))
-def test_each_scheme_gives_back_its_spans_and_converts_to_iob2_and_bioes(
+def test_each_scheme_gives_back_its_spans_and_converts_to_iob2(
     sentence: tuple[list[Span], int], scheme: str
 ) -> None:
     entities, length = sentence
     tags = encode(entities, length, scheme)
     assert spans(tags) == entities
     assert to_iob2(tags) == encode(entities, length, "IOB2")
-    assert to_bioes(tags) == encode(entities, length, "BIOES")
     assert detect_scheme([tags]) == (scheme if entities else "IOB2")
 
 

@@ -108,14 +108,6 @@ def iob2(entities: Iterable[Span], length: int) -> list[str]:
     return result
 
 
-def to_bioes(tags: Sequence[str]) -> list[str]:
-    """The tags in BIOES that mark the same entities (see `spans`)."""
-    result = to_iob2(tags)
-    for start, end, type_ in spans(tags):
-        result[end - 1] = f"{'S' if end - start == 1 else 'E'}-{type_}"
-    return result
-
-
 def tag_set(entity_types: Iterable[str], scheme: str = "IOB2") -> list[str]:
     """All tags of some entity types in a scheme, `O` first.
 
