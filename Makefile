@@ -195,7 +195,8 @@ serve: .venv/serve  ## tag text in a browser, at http://127.0.0.1:8000, with wha
 		exec .venv/bin/python -m tagger.serve $$folder; done; \
 	echo 'There is no data/tagger yet: make repro or make sample makes one.' >&2; exit 1
 
-serve-extra: .venv/serve  ## add what the server needs, and what its tests do, to .venv
+# What the server needs, and what its tests do
+serve-extra: .venv/serve
 .venv/serve: requirements-serve.lock .venv/done
 	.venv/bin/python -m pip install --use-pep517 -r requirements-serve.lock
 	touch $@
