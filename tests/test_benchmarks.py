@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks import peers, spacy_peer, tag, verdicts
+from benchmarks import peers, spacy_peer, tag, text, verdicts
 from benchmarks.process import Run
 from benchmarks.text import RawText
 from evaluation import significance
@@ -67,12 +67,12 @@ def test_spacy_finds_entities_of_conll_where_types_can_be_mapped(
     def pipe(
         texts: Iterable[tuple[str, int]], as_tuples: bool, n_process: int, batch_size: int
     ) -> Iterator[tuple[SimpleNamespace, int]]:
-        for text, id_ in texts:
+        for each, id_ in texts:
             ents = [
-                SimpleNamespace(start_char=start, end_char=end, label_=label, text=text[start:end])
-                for start, end, label in found[text]
+                SimpleNamespace(start_char=start, end_char=end, label_=label, text=each[start:end])
+                for start, end, label in found[each]
             ]
-            yield SimpleNamespace(text=text, ents=ents), id_
+            yield SimpleNamespace(text=each, ents=ents), id_
 
     def load(name: str, exclude: Sequence[str] = ()) -> SimpleNamespace:
         loaded.append(list(exclude))
@@ -131,7 +131,7 @@ def test_peers_are_compared(
         return 1000.0
 
     monkeypatch.setattr(sys, "argv", ["peers", "python-of-peers"])
-    monkeypatch.setattr(peers.text, "read_documents", lambda split: DOCUMENTS)
+    monkeypatch.setattr(text, "read_documents", lambda split: DOCUMENTS)
     taggers = {"ONNX Runtime": Tagger(cast(Any, 200)), "PyTorch": Tagger(cast(Any, 100))}
     monkeypatch.setattr(peers, "taggers", lambda: taggers)
     for stand_in in (run, run_stage, sentences_a_second, words_a_second):
