@@ -124,12 +124,13 @@ def main() -> None:
         source, output = Path(folder, "texts.jsonl"), Path(folder, "tagged.jsonl")
         write_texts(documents, source)
         found = taggers()
+        pairs = {name: (each, replace(each, threads=2)) for name, each in found.items()}
         for _ in range(ROUNDS):
-            for runtime, one in found.items():
-                both = (one, replace(one, threads=2))
-                speeds = [sentences_a_second(each, documents) for each in both]
+            for runtime, pair in pairs.items():
+                speeds = [sentences_a_second(each, documents) for each in pair]
                 rows.setdefault(f"tokens to tags, sentences/s, {runtime}", []).append(speeds)
-                speeds = [words_a_second(each, words, source, output) for each in both]
+            for runtime, pair in pairs.items():
+                speeds = [words_a_second(each, words, source, output) for each in pair]
                 rows.setdefault(f"text to JSON Lines, words/s, {runtime}", []).append(speeds)
         milliseconds = {runtime: short_text(each) for runtime, each in found.items()}
         seconds = command()
@@ -138,8 +139,8 @@ def main() -> None:
     sentences = sum(len(each.sentences) for each in documents)
     print(f"{sentences:,} sentences of test, {words:,} words, the quickest of {ROUNDS} rounds\n")
     print(f"{'':44}{'1 thread':>10}{'2 threads':>10}")
-    for name in sorted(rows, reverse=True):
-        one, two = map(max, zip(*rows[name], strict=True))
+    for name, speeds in rows.items():
+        one, two = map(max, zip(*speeds, strict=True))
         print(f"{name:44}{one:10,.0f}{two:10,.0f}")
     print(f"\n{'':44}{'':>7}ONNX Runtime{'PyTorch':>10}")
     print(f"{'a short text, median':44}{'':7}", end="")

@@ -24,7 +24,7 @@ from tests.conftest import Clone
 
 
 def test_training_and_tagging_are_measured(clone_with_results: Clone) -> None:
-    code = "from benchmarks import {0} as b; b.ROUNDS = b.COMMANDS = 1; b.main()"
+    code = "from benchmarks import {0} as b; b.ROUNDS = b.COMMANDS = b.CALLS = 1; b.main()"
     tagging = clone_with_results.run("python", "-c", code.format("tag"))
     for name in ("tokens to tags, sentences/s", "text to JSON Lines, words/s"):
         for runtime in ("ONNX Runtime", "PyTorch"):
