@@ -6,11 +6,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review
-.PHONY: review lock-check cache-check verify fingerprint summary serve serve-extra test test-fast remote lock
+.PHONY: check-corpus review lock-check cache-check verify fingerprint summary serve serve-extra
+.PHONY: test test-fast remote mass lock
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
-$(foreach name,PYTHON BASE HEAD CHECK REVISION TOLERANCE,$(if $(filter undefined,$(origin $(name))),,\
+$(foreach name,PYTHON BASE HEAD CHECK CORPUS REVISION TOLERANCE,$(if $(filter undefined,$(origin $(name))),,\
 	$(if $(strip $(value $(name))),,$(error $(name) is empty: give it a value, or leave it out))\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
@@ -86,6 +87,9 @@ repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 		'repro: dvc.lock does not hold for this: see the errors above, then run make repro again.'; \
 		exit 1; }
 	@$(call say-where)
+
+check-corpus: .venv/done  ## what the pipeline understands of a corpus: CORPUS=NAME, in seconds
+	.venv/bin/python -m stages.corpus $${CORPUS+-- "$$CORPUS"}
 
 # BASE and HEAD may be several revisions; an asterisk in them stands for no files.
 review: .venv/done  ## compare HEAD (the working tree) with BASE: is it better, or only noise?
@@ -177,6 +181,8 @@ lock:  ## choose the newest versions that pyproject.toml allows, into requiremen
 	$(call lock-extra,remote)
 	($(WANTED) project optional-dependencies serve && $(WANTED) dependency-groups serve) >.venv/wanted
 	$(call lock-extra,serve,-c requirements-remote.lock)
+	$(WANTED) project optional-dependencies mass >.venv/wanted
+	$(call lock-extra,mass,-c requirements-remote.lock -c requirements-serve.lock)
 	touch .venv/done
 
 # torch is asked for by its exact version, so that pip takes a CPU build (2.13.0+cpu) where
@@ -203,4 +209,9 @@ serve-extra: .venv/serve  ## add what the server needs, and what its tests do, t
 remote: .venv/remote  ## add DVC's plug-in for S3 to .venv, and a server with which to test it
 .venv/remote: requirements-remote.lock .venv/done
 	.venv/bin/python -m pip install --use-pep517 -r requirements-remote.lock
+	touch $@
+
+mass: .venv/mass  ## add Ray to .venv, for `python -m tagger.mass`
+.venv/mass: requirements-mass.lock .venv/done
+	.venv/bin/python -m pip install --use-pep517 -r requirements-mass.lock
 	touch $@

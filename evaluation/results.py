@@ -142,7 +142,9 @@ def format_scores(name: str, result: Result) -> str:
         name,
         rows[["precision", "recall", "f1", "support"]].to_string(float_format="{:.4f}".format),
     ]
-    if len(set(result.predictions.documents)) > 1:
+    if not metrics["support"]:
+        lines.append("There is no gold entity, so nothing can be scored.")
+    elif len(set(result.predictions.documents)) > 1:
         interval = metrics["f1_interval"]
         lines.append(f"95 % interval of F1: {interval['low']:.4f} to {interval['high']:.4f}")
     else:

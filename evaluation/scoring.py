@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, product
 from typing import Any
 
-from seqeval.metrics import accuracy_score, classification_report
+import numpy as np
+from seqeval.metrics import accuracy_score
+from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from tagger.corpus.tags import PREFIXES, is_allowed, parse, to_iob2, transitions
 
@@ -35,26 +37,30 @@ def score(gold: Tags, predicted: Tags) -> dict[str, Any]:
         accuracy = accuracy_score(list(map(to_iob2, gold)), list(map(to_iob2, predicted)))
     else:
         accuracy = accuracy_score(gold, predicted)
-    if any(tag != "O" for tag in chain(*gold, *predicted)):
-        report = classification_report(gold, predicted, output_dict=True, zero_division=0)
-    else:  # without any entity seqeval takes the mean of no types, and NumPy warns of it
-        keys = ("precision", "recall", "f1-score", "support")
-        report = {"micro avg": dict.fromkeys(keys, 0)}
-    micro = report.pop("micro avg")
-    types = {name: row for name, row in report.items() if not name.endswith(" avg")}
+    names = sorted({parse(tag)[1] for tag in chain(*gold, *predicted)} - {""})
+    by_type, micro = (
+        np.reshape(
+            precision_recall_fscore_support(gold, predicted, average=average, zero_division=0),
+            (4, -1),
+        ).T
+        for average in (None, "micro")
+    )
     return {
-        **_row(micro),
+        **_row(micro[0]),
         "accuracy": round(float(accuracy), 4),
         "invalid_transitions": count_invalid_transitions(predicted, scheme),
         "sentences": len(gold),
         "tokens": sum(map(len, gold)),
-        "types": {name: _row(row) for name, row in types.items()},
+        # Not seqeval's report, in which the averages stand among the types: one may be called so.
+        "types": {name: _row(row) for name, row in zip(names, by_type, strict=True)},
     }
 
 
-def _row(report: dict[str, float]) -> dict[str, float | int]:
-    scores = {key: round(float(report[key]), 4) for key in ("precision", "recall")}
-    return {**scores, "f1": round(float(report["f1-score"]), 4), "support": int(report["support"])}
+def _row(scores: np.ndarray) -> dict[str, float | int]:
+    """Precision, recall, F1 and support, from the four of them."""
+    keys = ("precision", "recall", "f1")
+    fractions = {key: round(float(score), 4) for key, score in zip(keys, scores, strict=False)}
+    return {**fractions, "support": int(scores[3])}
 
 
 def likeliest_scheme(tags: Tags, others: Tags) -> str:

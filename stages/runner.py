@@ -54,6 +54,8 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
             parameters = read_parameters(texts, stage)
             with _checked(before, files, parameters, parent), _unwound_by_interrupts():
                 stage(*files, **parameters)
+    except FileNotFoundError as error:
+        sys.exit(f"{name}: {error}{_maker(error)}")
     except (InputError, OSError) as error:
         sys.exit(f"{name}: {error}")
     except (MemoryError, RuntimeError) as error:
@@ -73,6 +75,18 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Whether there is too little memory, for which torch has no exception that covers all."""
     texts = ("can't allocate memory", "out of memory")
     return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
+
+
+def _maker(error: FileNotFoundError) -> str:
+    """Which stage makes a file that is missing, to end a message with; nothing if none does."""
+    missing = Path(error.filename or "")
+    with suppress(OSError, yaml.YAMLError, KeyError, AttributeError):
+        stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        for name, stage in stages.items():
+            for out in map(Path, stage["outs"]):
+                if missing == out or out in missing.parents:
+                    return f". The stage {name} makes {out}: `dvc repro` runs it where it must"
+    return ""
 
 
 @contextmanager

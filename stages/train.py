@@ -86,7 +86,9 @@ def train(
     encoder = Encoder.load(index, embeddings)
     training, validation = (Split.read(index / f"{s}.safetensors") for s in SPLITS[:2])
     iob2 = read_lines(index / TAGS)
-    tags = tag_set(types_of(iob2), scheme)
+    assert training.tags is not None
+    # The types that train has: nothing could learn others, which the corpus may have too.
+    tags = tag_set(types_of(iob2[id_] for id_ in np.unique(training.tags)), scheme)
     gold = gold_tags(validation, iob2)
     targets = [target_ids(split, iob2, tags, scheme) for split in (training, validation)]
     configuration = TaggerConfiguration(
@@ -232,10 +234,16 @@ def gold_tags(split: Split, iob2: Sequence[str]) -> list[list[str]]:
 
 
 def target_ids(split: Split, iob2: Sequence[str], tags: Sequence[str], scheme: str) -> np.ndarray:
-    """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64."""
+    """The gold tags of a split as ids of the tagger's own tag set, [tokens] int64.
+
+    Entities of types that the tagger does not know have the tags of no entity.
+    """
     convert = to_bioes if scheme == "BIOES" else to_iob2
     ids = {tag: id_ for id_, tag in enumerate(tags)}
     sentences = gold_tags(split, iob2)
+    unknown = set(iob2) - {tag for type_ in types_of(tags) for tag in tag_set([type_])}
+    if unknown:
+        sentences = [["O" if tag in unknown else tag for tag in gold] for gold in sentences]
     return np.array([ids[tag] for sentence in sentences for tag in convert(sentence)])
 
 

@@ -60,8 +60,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
     folder = tmp_path_factory.mktemp("sample")
     data = Data(folder / "corpus", folder / "embeddings", folder / "index")
-    download(INPUTS / "corpora", data.corpus, corpus="sample")
-    embed(INPUTS / "vectors", data.embeddings, embeddings="sample")
+    download(INPUTS / "corpora/sample", data.corpus, corpus="sample", held_out=0.1)
+    embed(INPUTS / "vectors/sample", data.embeddings)
     index(data.corpus, data.embeddings, data.index)
     return data
 
@@ -207,7 +207,11 @@ def origin(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
     clone = Clone(tmp_path_factory.mktemp("origin"), environment)
     inputs = ("data/inputs/corpora/", "data/inputs/vectors/")  # and not what a user put there
     for name in filter(None, listed.split("\0")):
-        mine = name.startswith(inputs) and "sample" not in name
+        mine = (
+            name.startswith(inputs)
+            and not {"conllpp", "sample"} & set(Path(name).parts)
+            and ("sample" not in name)
+        )
         if (ROOT / name).is_file() and not mine:
             (clone.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, clone.path / name)

@@ -31,16 +31,16 @@ def real(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) 
     folder = tmp_path_factory.mktemp("real")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONLLPP_MIRROR", str(MIRROR / "conllpp"))
-        download(INPUTS / "corpora", folder / "corpus", corpus="conllpp")
+        download(INPUTS / "corpora/conllpp", folder / "corpus", corpus="conllpp", held_out=0.1)
     # gensim reads GENSIM_DATA_DIR when it is imported: a process of its own.
     env = environment | {"GENSIM_DATA_DIR": str(MIRROR / "gensim-data")}
     root = Clone(INPUTS.parent.parent, env)
     code = (
         "import sys; from pathlib import Path; from stages.embed import embed; "
-        "embed(Path(sys.argv[1]), Path(sys.argv[2]), embeddings='glove-wiki-gigaword-50')"
+        "embed(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     python = ("python", "-c", code)
-    root.run(*python, str(INPUTS / "vectors"), str(folder / "embeddings"))
+    root.run(*python, str(INPUTS / "vectors/glove-wiki-gigaword-50"), str(folder / "embeddings"))
     index(folder / "corpus", folder / "embeddings", folder / "index")
     return folder
 

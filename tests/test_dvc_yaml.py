@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -24,7 +25,15 @@ FIRST_PARTY = ("stages", "tagger", "evaluation")
 VERSIONS = "requirements.lock"
 STYLE = "tagger/pages/style.css"  # of the report, which shares it with the tagger's own pages
 MAIN = Path("stages/__main__.py")
-HELPERS = {"__main__", "model_card", "onnx_graph", "runner", "sparse_adam", "temperature"}
+HELPERS = {
+    "__main__",
+    "model_card",
+    "onnx_graph",
+    "runner",
+    "sparse_adam",
+    "temperature",
+    "word_vectors",
+}
 
 each_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -137,7 +146,7 @@ def test_the_command_imports_what_its_modules_name(name: str) -> None:
 @each_stage
 def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     stage = STAGES[name]
-    program, what, *arguments = stage["cmd"].split("python -m ")[1].split()
+    program, what, *arguments = shlex.split(stage["cmd"].split("python -m ")[1])
     assert (program, what) == ("stages", name)
     data = [dep for dep in paths(stage["deps"]) if not is_code(dep) and dep != VERSIONS]
     assert sorted(arguments) == sorted(data + outs(stage))
@@ -146,7 +155,16 @@ def test_paths_of_cmd_are_the_other_deps_and_the_outs(name: str) -> None:
     # A stage that makes one folder calls it `output`; any other path has its argument's name, but
     # for a folder with the name of a parameter, which says what is in it.
     (only,) = outs(stage) if len(outs(stage)) == 1 else [""]
-    stems = ["output" if path == only else Path(path).stem for path in arguments]
+    # One that a parameter names, as in data/inputs/vectors/${embeddings}, has the parameter's name
+    # if that is one of the stage, else its folder's.
+    parameters = stage.get("params", [])
+    names = [
+        Path(m[2] if m[2] in parameters else m[1])
+        if (m := re.search(r"(\w+)/\$\{(\w+)\}$", path))
+        else Path(path)
+        for path in arguments
+    ]
+    stems = ["output" if str(name) == only else name.stem for name in names]
     expected = [f"{s}_folder" if s in stage.get("params", []) else s for s in stems]
     assert [p.name for p in positional] == expected
 
@@ -161,7 +179,8 @@ def test_params_are_the_keyword_only_arguments(name: str) -> None:
 
 def test_params_yaml_is_flat_and_has_no_dead_key() -> None:
     read = {key for stage in STAGES.values() for key in stage.get("params", [])}
-    assert set(PARAMS) == read
+    in_paths = {key for s in STAGES.values() for key in re.findall(r"\$\{(\w+)\}", s["cmd"])}
+    assert set(PARAMS) == read | in_paths
     assert not any(isinstance(value, (dict, list)) for value in PARAMS.values())
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
     assert all("#" in line for line in lines), "a comment a line"

@@ -162,7 +162,13 @@ def test_brat_reads_back_text_and_fragments(
 
 @given(DOCUMENTS)
 def test_conll_keeps_tokens_tags_and_documents(documents: list[Document]) -> None:
-    documents = [d for d in documents if any(d.sentences or ()) and "-DOCSTART-" not in d.text]
+    documents = [
+        document
+        for document in documents
+        if any(document.sentences or ())
+        and "-DOCSTART-" not in document.text
+        and "\ufeff" not in document.text
+    ]
     if not documents:
         return
     sentences = read_conll("out.conll", written(conll_writer, documents).encode())
@@ -182,10 +188,10 @@ def test_conll_keeps_tokens_tags_and_documents(documents: list[Document]) -> Non
         ]
 
 
-@pytest.mark.parametrize("text", ["-DOCSTART-", "New York"])
+@pytest.mark.parametrize("text", ["-DOCSTART-", "New York", "\ufeffNew"])
 def test_conll_refuses_a_token_that_would_not_be_read_again(text: str) -> None:
     document = Document(text, "a.txt", sentences=[[(0, len(text))]])
-    with pytest.raises(InputError, match=f"a.txt: CoNLL cannot hold the token '{text}'"):
+    with pytest.raises(InputError, match=re.escape(f"the token {text!r}, at")):
         written(conll_writer, [document])
 
 
@@ -383,7 +389,7 @@ def test_any_bytes_give_documents_that_any_format_can_hold(
             assert good == [content.decode("utf-8-sig")]
 
 
-TOKEN = TEXTS.map(lambda text: "".join(text.split()) or "a")
+TOKEN = TEXTS.map(lambda text: "".join(text.replace("\ufeff", "").split()) or "a")
 SENTENCES = st.lists(
     st.lists(TOKEN.filter("-DOCSTART-".__ne__), min_size=1, max_size=4), min_size=1, max_size=6
 )
@@ -403,7 +409,7 @@ def test_conll_files_are_read_as_the_corpus_is(
     assert len(found) == 1 + of_corpus[-1].document
     for number, document in enumerate(found):
         mine = [sentence for sentence in of_corpus if sentence.document == number]
-        assert document.id == f"in.conll:{mine[0].line}"
+        assert document.id == f"in.conll:{mine[0].lines[0]}"
         tokens = [[document.text[s:e] for s, e in row] for row in document.sentences or ()]
         assert tokens == [sentence.tokens for sentence in mine]
         assert document.text == "\n".join(" ".join(sentence.tokens) for sentence in mine)

@@ -17,7 +17,7 @@ STUB = """\
 printf '%s\\0' "$@" >arguments
 test "$1$2" != -mvenv || { mkdir "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/pip"; }
 """
-LOCKS = [f"requirements{name}.lock" for name in ("", "-dev", "-remote", "-serve")]
+LOCKS = [f"requirements{name}.lock" for name in ("", "-dev", "-remote", "-serve", "-mass")]
 Make = Callable[..., str]
 
 
@@ -73,6 +73,7 @@ def test_values_reach_the_program_as_they_were_written(
 
     command = ["-m", "review.verify", f"--tolerance={value}", "--", value]
     assert give("verify", "REVISION", "TOLERANCE") == command
+    assert give("check-corpus", "CORPUS") == ["-m", "stages.corpus", "--", value]
     several = value.split()
     command = ["-m", "review", "--base", *several, "--head", *several, "--check"]
     assert give("review", "BASE", "HEAD", "CHECK") == command
@@ -84,6 +85,8 @@ def test_what_is_not_given_is_left_out(make: Make, tmp_path: Path) -> None:
     assert arguments(tmp_path) == ["-m", "review"]
     make("verify")
     assert arguments(tmp_path) == ["-m", "review.verify", "--", "HEAD"]
+    make("check-corpus")
+    assert arguments(tmp_path) == ["-m", "stages.corpus"]
 
 
 def test_what_was_trained_is_served_that_of_the_sample_last(make: Make, tmp_path: Path) -> None:
@@ -95,7 +98,9 @@ def test_what_was_trained_is_served_that_of_the_sample_last(make: Make, tmp_path
         assert arguments(tmp_path) == ["-m", "tagger.serve", folder]
 
 
-@pytest.mark.parametrize("name", ["BASE", "HEAD", "CHECK", "REVISION", "TOLERANCE", "PYTHON"])
+@pytest.mark.parametrize(
+    "name", ["BASE", "HEAD", "CHECK", "CORPUS", "REVISION", "TOLERANCE", "PYTHON"]
+)
 @pytest.mark.parametrize("value", ["", " "])
 def test_an_empty_value_is_refused(make: Make, tmp_path: Path, name: str, value: str) -> None:
     message = f"{name} is empty: give it a value, or leave it out"

@@ -202,19 +202,19 @@ def test_a_colleague_gets_everything_and_runs_nothing(team: Team) -> None:
     (colleague.path / "dvc.lock").unlink()
     output = colleague.run("dvc", "repro")
     assert ran(output) == ["evaluate"]
-    assert output.count("is cached - skipping run") == 4
+    assert output.count("is cached - skipping run") == 5
     assert colleague.run("git", "status", "--short") == ""
 
 
 def test_other_projects_get_the_model_alone(team: Team) -> None:
-    model = hashes(team.author.path / "data/model")
+    model = hashes(team.author.path / "data/tagger")
     other = Clone(team.author.path.parent / "other", team.author.env)
     other.path.mkdir()
-    other.run("dvc", "get", "../hub", "data/model", "--out", "got")
+    other.run("dvc", "get", "../hub", "data/tagger", "--out", "got")
     assert hashes(other.path / "got") == model
     other.run("git", "init", "-q")
     other.run("dvc", "init", "-q")
-    other.run("dvc", "import", "../hub", "data/model", "--out", "imported")
+    other.run("dvc", "import", "../hub", "data/tagger", "--out", "imported")
     assert hashes(other.path / "imported") == model
     assert UP_TO_DATE in other.run("dvc", "status")
 

@@ -55,6 +55,6 @@ def test_it_has_what_makes_a_corpus_hard() -> None:
 
 
 def test_no_generated_file_is_large() -> None:
-    files = [*INPUTS.glob("corpora/sample/*"), INPUTS / "vectors/sample.txt"]
+    files = [*INPUTS.glob("corpora/sample/*"), INPUTS / "vectors/sample/vectors.txt"]
     assert len(files) == 4
     assert all(path.stat().st_size < 200_000 for path in files)

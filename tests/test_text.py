@@ -228,7 +228,7 @@ def test_tokens_and_sentences_of_conllpp_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONLLPP_MIRROR", str(MIRROR / "conllpp"))
-    download(INPUTS / "corpora", tmp_path / "corpus", corpus="conllpp")
+    download(INPUTS / "corpora/conllpp", tmp_path / "corpus", corpus="conllpp", held_out=0.1)
     table = pd.read_parquet(tmp_path / "corpus/validation.parquet")
     documents = [
         RawText(*detokenize(rows["tokens"].map(list)), entities=set())

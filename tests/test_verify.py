@@ -176,7 +176,8 @@ def test_a_stage_that_fails_is_named(clone_with_results: Clone, tmp_path: Path) 
     commit_all(clone)
     clone.env = clone.env | {"TMPDIR": str(tmp_path)}
     output = clone.run("python", "-m", "review.verify", status=1)
-    assert "there is no corpus 'nope'" in output
+    assert "No such file or directory: " in output
+    assert "data/inputs/corpora/nope'" in output
     assert "failed to reproduce 'download'" in output
     assert "verify: `dvc repro` failed with status 255; above it says in which stage" in output
     assert "Traceback" not in output

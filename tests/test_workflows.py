@@ -41,7 +41,7 @@ def test_each_step_is_a_target_of_the_makefile() -> None:
     run = [re.fullmatch(r'make ([\w-]+)( [A-Z]+="[\w/$]+")*', command) for command in commands()]
     # And none that trains on conllpp, as `repro` and `verify` do.
     assert {match and match[1] for match in run} == {
-        "test", "sample", "lock-check", "review", "summary", "remote", "serve-extra"
+        "test", "sample", "lock-check", "review", "summary", "remote", "serve-extra", "mass"
     }  # fmt: skip
     assert {match[1] for match in run if match} <= targets
 

@@ -1,10 +1,10 @@
 """Make the sample: a small corpus of invented news, and word vectors trained on more of it.
 
 Run as `python data/inputs/sample.py`. It writes corpora/sample/{train,validation,test}.conll and
-vectors/sample.txt beside this file, the same bytes each time. The corpus is hard on purpose: a
-surname can also be a place (Jordan), a month (May) or a verb (Cook); the name of a city means its
-team in sports and the city elsewhere; headlines are in capitals; and validation and test have
-names that do not occur in train, some of them without a vector.
+vectors/sample/vectors.txt beside this file, the same bytes each time. The corpus is hard on
+purpose: a surname can also be a place (Jordan), a month (May) or a verb (Cook); the name of a city
+means its team in sports and the city elsewhere; headlines are in capitals; and validation and test
+have names that do not occur in train, some of them without a vector.
 """
 
 import random
@@ -283,8 +283,9 @@ def vectors(sentences: list[list[str]]) -> str:
 def make(folder: Path) -> None:
     """Write the corpus and the vectors under `folder`."""
     corpus = folder / "corpora" / "sample"
+    vectors_of_words = folder / "vectors" / "sample"
     corpus.mkdir(parents=True, exist_ok=True)
-    (folder / "vectors").mkdir(exist_ok=True)
+    vectors_of_words.mkdir(parents=True, exist_ok=True)
     for split, size in SIZES.items():
         share_new, share_rare = (0.0, 0.0) if split == "train" else (0.4, 0.2)
         pool = Pool(random.Random(SEEDS[split]), share_new, share_rare)
@@ -297,7 +298,7 @@ def make(folder: Path) -> None:
         for sentence in sentences
     ]
     text = vectors(lower_cased)
-    (folder / "vectors" / "sample.txt").write_text(text, encoding="utf-8", newline="\n")
+    (vectors_of_words / "vectors.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

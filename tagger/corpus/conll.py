@@ -1,19 +1,48 @@
-"""Files in CoNLL format: a token a line, its columns between white space, the tags last.
+"""Files in CoNLL format: a token a line, its columns between tabs or blanks, the tags last.
 
 An empty line ends a sentence. A line that begins with -DOCSTART- starts a document, whatever else
-it holds but the tag of an entity.
+it holds but the tag of an entity. Lines with # before a sentence are comments, unless they have the
+columns of a token: CoNLL-U has such comments, and a token may be #.
 """
 
 import codecs
+import io
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from tagger.corpus.tags import parse
 from tagger.files import InputError
 
 SPLITS = ("train", "validation", "test")  # of a corpus
 DOCUMENT_START = "-DOCSTART-"
+NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")  # of CoNLL-U
+BOM = "\ufeff"
+ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file in CoNLL format is laid out, as far as its user says.
+
+    token: the number of the column of tokens, from 0, or from the end if it is negative
+    tag: the same of the column of tags
+    separator: what separates columns; `tab` and `whitespace` also where the file looks otherwise
+    encoding: of the file
+    documents: how a line begins that starts a document; False if each sentence is a document
+    """
+
+    token: int = 0
+    tag: int = -1
+    separator: Literal["tab", "whitespace", "auto"] = "auto"
+    encoding: str = "utf-8"
+    documents: str | Literal[False] = DOCUMENT_START
+
+
+DEFAULT = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +52,14 @@ class Sentence:
     Attributes:
         columns: the tokens, then each of the columns of tags, all of the same length
         document: the number of its document in the file, from 0
-        file: the path or the URL of the file
-        line: the line of the first token, from 1; the other tokens stand on the lines after it
+        file: the path or the URL of the file, or what else tells where the sentence stands
+        lines: the line of each token, from 1; empty if it does not stand in lines
     """
 
     columns: tuple[list[str], ...]
     document: int
     file: str
-    line: int
+    lines: Sequence[int]
 
     @property
     def tokens(self) -> list[str]:
@@ -44,7 +73,9 @@ class Sentence:
 
     def location(self, token: int) -> str:
         """Where a token stands, as error messages name it."""
-        return f"{self.file}, line {self.line + token}"
+        if not self.lines:
+            return f"{self.file}, token {token + 1}"
+        return f"{self.file}, line {self.lines[token]}"
 
     def excerpt(self) -> str:
         """The sentence as text, cut to a length that suits an error message."""
@@ -52,83 +83,227 @@ class Sentence:
         return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def read_conll(file: str, data: bytes, *, tag_columns: int = 1) -> list[Sentence]:
+def read_conll(
+    file: str, data: bytes, *, tag_columns: int = 1, layout: Layout = DEFAULT
+) -> list[Sentence]:
     """The sentences of a CoNLL file that holds `data`.
 
-    The first column holds the tokens and the last `tag_columns` the tags; columns between them,
-    such as parts of speech, are left out. In a file without -DOCSTART- lines each sentence is a
-    document of its own.
+    The last of the `tag_columns` columns of tags is the one that `layout` names. The columns that
+    are neither tokens nor tags, such as parts of speech, are left out. In a file without a line
+    that starts a document each sentence is a document of its own.
+
+    Where most lines have tabs, tabs separate columns: then a token may be empty, or have blanks
+    inside. Otherwise blanks and tabs do, and other white space is a part of a token. A byte order
+    mark at the start of a line is left out.
 
     Raises:
-        InputError: the file is not UTF-8, its lines have too few columns or not all the same
-            number of them, a -DOCSTART- line has the tag of an entity, or there is no sentence.
-            `file` is how the message names it.
+        InputError: the file is not in its encoding, its lines have too few columns or not all the
+            same number of them, a -DOCSTART- line has the tag of an entity, or there is no
+            sentence. `file` is how the message names it.
     """
-    sentences: list[Sentence] = []
-    rows: list[list[str]] = []  # of the sentence that is being read
-    document = 0
-    has_documents = False
-    for number, row in enumerate(_read_rows(file, data, tag_columns), 1):
-        if row and row[0] != DOCUMENT_START:
-            rows.append([row[0], *row[-tag_columns:]])
-            continue
-        if rows:
-            columns = tuple(map(list, zip(*rows, strict=True)))
-            sentences.append(Sentence(columns, document, file, number - len(rows)))
-            rows = []
-        if row:
-            has_documents = True
-            document = sentences[-1].document + 1 if sentences else 0
-    if not sentences:
-        raise InputError(f"{file} holds no sentence; it needs at least one")
-    if has_documents:
-        return sentences
-    return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
+    return ConllFile(file, data, tag_columns, layout).read()
 
 
-def _read_rows(file: str, data: bytes, tag_columns: int) -> Iterator[list[str]]:
-    """Split each line into its columns; an empty line has none, and one more follows the last line.
+@dataclass
+class ConllFile:
+    """A CoNLL file, and what must be known of all of its lines to understand one.
 
-    All lines with a token must have the same number of columns.
+    file: how messages name it
+    data: what it holds
+    tag_columns: how many columns of tags there are, the last of which `layout` names
+    layout: what its user says of it
+    separator: what separates columns: `tab` or `whitespace`
+    tags: those of lines that do not begin with #; empty if all lines do not
+    width: the number of columns, once it was read
+    comments: the number of lines that were left out, once it was read
     """
-    width = 0
-    # Unlike str.splitlines, bytes.splitlines ends a line only at a line feed or carriage return.
-    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
+
+    file: str
+    data: bytes
+    tag_columns: int = 1
+    layout: Layout = DEFAULT
+    separator: str = field(init=False)
+    _least: int = field(init=False)  # number of columns: those that are named must be there
+    tags: frozenset[str] = frozenset()
+    width: int = 0
+    comments: int = 0
+
+    def __post_init__(self) -> None:
+        if codecs.lookup(self.layout.encoding).name != "utf-8":
+            try:
+                self.data = self.data.decode(self.layout.encoding).encode()
+            except UnicodeError as error:
+                raise InputError(
+                    f"{self.file} is not in the encoding {self.layout.encoding} ({error}); name "
+                    "another one"
+                ) from error
+        token, tag = (i if i >= 0 else -1 - i for i in (self.layout.token, self.layout.tag))
+        self._least = max(token, tag, self.tag_columns) + 1
+        self.separator = self.layout.separator
+        if self.separator == "auto":
+            self.separator = "tab" if self._has_tabs() else "whitespace"
+        if re.search(rb"(?m)^(\xef\xbb\xbf)?#", self.data):
+            rows = (self._split(line) for _, line in self._read() if line and line[0] != "#")
+            known = [(len(row), row[self.layout.tag]) for row in rows if len(row) >= self._least]
+            self.width = known[0][0] if known else 0
+            self.tags = frozenset(tag for _, tag in known)
+
+    def read(self) -> list[Sentence]:
+        """Its sentences, see `read_conll`."""
+        sentences: list[Sentence] = []
+        rows: list[tuple[str, ...]] = []  # of the sentence that is being read
+        numbers: list[int] = []  # of its lines
+        document = 0
+        has_documents = False
+        for number, row in self._rows():
+            if row and row[0] != DOCUMENT_START:
+                rows.append(row)
+                numbers.append(number)
+                continue
+            if rows:
+                columns = tuple(map(list, zip(*rows, strict=True)))
+                is_whole = numbers[-1] - numbers[0] == len(numbers) - 1
+                where = range(numbers[0], numbers[-1] + 1) if is_whole else tuple(numbers)
+                sentences.append(Sentence(columns, document, self.file, where))
+                rows, numbers = [], []
+            if row:
+                has_documents = True
+                document = sentences[-1].document + 1 if sentences else 0
+        if not sentences:
+            raise InputError(f"{self.file} holds no sentence; it needs at least one")
+        if has_documents and self.layout.documents is not False:
+            return sentences
+        return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
+
+    def _read(self) -> Iterator[tuple[int, str]]:
+        """Each line with its number, without white space at its end."""
+        # Only a line feed or a carriage return ends a line, unlike for str.splitlines.
+        file = io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline=None)
         try:
-            text = line.decode().strip()
+            for number, line in enumerate(file, 1):
+                yield number, line.lstrip(BOM).rstrip() if line[0] == BOM else line.rstrip()
+        except UnicodeDecodeError:
+            raise self._not_utf8() from None
+
+    def _not_utf8(self) -> InputError:
+        try:
+            self.data.decode()
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{file}, line {number}: byte {line[error.start]:#04x} is not UTF-8; save the file "
-                "as UTF-8"
-            ) from error
-        row = text.split()
-        if row and row[0] != DOCUMENT_START:
-            if len(row) <= tag_columns:
-                raise InputError(
-                    f"{file}, line {number}: {text[:80]!r} has "
-                    f"{'no tag' if len(row) == 1 else 'too few tags'}; a line needs at least "
-                    f"{1 + tag_columns} columns with white space between: a token first, tags last"
-                )
-            width = width or len(row)
-            if len(row) != width:
-                raise InputError(
-                    f"{file}, line {number}: {len(row)} columns, but the lines before it have "
-                    f"{width}: {text[:80]!r}; give each line the same columns"
-                )
-        elif row and any(_is_entity_tag(column) for column in row[1:][-tag_columns:]):
-            raise InputError(
-                f"{file}, line {number}: {text[:80]!r} starts a document, and cannot be an entity; "
-                "change the tag to O, or the token"
+            before = self.data[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            utf16 = self.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            return InputError(
+                f"{self.file}, line {before.count(10) + 1}: byte {self.data[error.start]:#04x} is "
+                "not UTF-8; save the file as UTF-8, or name its encoding in corpus.yaml: "
+                f"`encoding: {'utf-16' if utf16 else 'latin-1'}`, for example"
             )
-        yield row
-    yield []
+        raise AssertionError
+
+    def _has_tabs(self) -> bool:
+        """Whether tabs separate the columns: of most lines, and not only the last of them."""
+        if b"\t" not in self.data:
+            return False
+        lines = with_tabs = with_blanks = 0
+        for _, line in self._read():
+            if line and line[0] != "#" and not line.startswith(DOCUMENT_START):
+                cells = line.split("\t")
+                lines += 1
+                if len(cells) >= self._least:
+                    with_tabs += 1
+                    token, tag = cells[self.layout.token].strip(), cells[self.layout.tag].strip()
+                    with_blanks += " " in token or (" " in tag and _is_tag(tag.split()[-1]))
+        return 2 * with_tabs > lines and 2 * with_blanks < with_tabs
+
+    def _split(self, line: str) -> list[str]:
+        if self.separator == "tab" and "\t" in line:
+            return [cell.strip() for cell in line.split("\t")]
+        if line.isascii() or self.layout.separator == "whitespace":
+            return line.split()
+        cells = [cell.strip() for cell in line.translate(ASCII_BLANKS).split(" ") if cell]
+        return cells if len(cells) > 1 else line.split()
+
+    def _is_comment(self, line: str, cells: Sequence[str]) -> bool:
+        """Whether a line that begins with #, at the start of a sentence, holds no token."""
+        if len(cells) < self._least or (self.width and len(cells) != self.width):
+            return True
+        if self.separator == "tab" and "\t" not in line:
+            return True
+        tag = cells[self.layout.tag]
+        return tag not in self.tags and not _is_tag(tag)
+
+    def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """The token and the tags of each line with its number, and () where a sentence ends.
+
+        A line that starts a document gives (DOCUMENT_START,).
+        """
+        layout, n = self.layout, self.tag_columns
+        mark = layout.documents or DOCUMENT_START
+        is_fixed = layout.token < 0 or layout.tag < 0  # then all lines need the same columns
+        width = self.comments = 0
+        starts = True
+        number = 0
+        for number, line in self._read():
+            if not line:
+                starts = True
+                yield number, ()
+                continue
+            cells = self._split(line)
+            if cells[0] == DOCUMENT_START or (mark != DOCUMENT_START and line.startswith(mark)):
+                if any(_is_entity_tag(cell) for cell in cells[1:][-n:]):
+                    raise InputError(
+                        f"{self.file}, line {number}: {line[:80]!r} starts a document, and cannot "
+                        "be an entity; change the tag to O, or the token"
+                    )
+                starts = True
+                yield number, (DOCUMENT_START,)
+                continue
+            if line[0] == "#" and starts and self._is_comment(line, cells):
+                if NEW_DOCUMENT.match(line) and layout.documents is not False:
+                    yield number, (DOCUMENT_START,)
+                self.comments += 1
+                continue
+            if layout.token > 0 and re.fullmatch(r"\d+[-.]\d+", cells[0]):
+                # Of CoNLL-U: a token of several words, or a word that is not in the text
+                self.comments += 1
+                continue
+            starts = False
+            if len(cells) == width - 1 and line[0] in " \t":
+                cells.insert(0, "")  # an empty token between blanks
+            if len(cells) != width:
+                self._check_width(number, line, cells, width if is_fixed else 0)
+                width = len(cells)
+                self.width = self.width or width
+            end = layout.tag % width + 1
+            tags = map(sys.intern, cells[end - n : end])
+            yield number, (sys.intern(cells[layout.token]), *tags)
+        yield number + 1, ()
+
+    def _check_width(self, number: int, line: str, cells: Sequence[str], width: int) -> None:
+        if len(cells) < self._least:
+            what = f"{self.file}, line {number}: {line[:80]!r}"
+            between = "tabs" if self.separator == "tab" else "white space"
+            raise InputError(
+                f"{what} has {'no tag' if len(cells) == 1 else 'too few tags'}; a line needs at "
+                f"least {self._least} columns with {between} between: a token first, tags last"
+                if (self.layout.token, self.layout.tag) == (0, -1)
+                else f"{what} has {len(cells)} columns; corpus.yaml names column "
+                f"{self._least} of each line"
+            )
+        if width and len(cells) != width:
+            raise InputError(
+                f"{self.file}, line {number}: {len(cells)} columns, but the lines before it have "
+                f"{width}: {line[:80]!r}; give each line the same columns"
+            )
+
+
+def _is_tag(text: str) -> bool:
+    try:
+        return bool(parse(text))
+    except ValueError:
+        return False
 
 
 def _is_entity_tag(text: str) -> bool:
-    try:
-        return parse(text)[0] != "O"
-    except ValueError:
-        return False
+    return text != "O" and _is_tag(text)
 
 
 def check_tags(sentences: Iterable[Sentence]) -> None:
@@ -151,7 +326,9 @@ def check_tags(sentences: Iterable[Sentence]) -> None:
 def write_conll(
     path: Path, *columns: Sequence[Sequence[str]], documents: Sequence[int] | None = None
 ) -> None:
-    """Write a token a line with a space between its columns, and an empty line after each sentence.
+    """Write a token a line, and an empty line after each sentence.
+
+    A space separates columns, or a tab where an entry of the file holds a blank.
 
     Args:
         path: the file to write
@@ -159,19 +336,23 @@ def write_conll(
         documents: the number of each sentence's document; a -DOCSTART- line starts each document
 
     Raises:
-        InputError: an entry is empty or holds white space, so that it would not be read again as
-            one column.
+        InputError: an entry is empty, begins or ends with white space, or holds a tab or the end
+            of a line, so that it would not be read again as one column.
     """
+    has_blanks = any(" " in entry for column in columns for row in column for entry in row)
+    separator = "\t" if has_blanks else " "
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for i, sentence in enumerate(zip(*columns, strict=True)):
             if documents is not None and (i == 0 or documents[i] != documents[i - 1]):
-                file.write(f"{DOCUMENT_START}{' O' * (len(columns) - 1)}\n\n")
+                file.write(separator.join([DOCUMENT_START, *"O" * (len(columns) - 1)]) + "\n\n")
             for row in zip(*sentence, strict=True):
-                line = " ".join(row)
-                if line.split() != list(row):
+                line = separator.join(row)
+                if any(entry != entry.strip() or not entry for entry in row) or (
+                    len(re.split(r"[\t\n\r]", line)) != (len(row) if has_blanks else 1)
+                ):
                     raise InputError(
-                        f"{path}: {line!r} cannot be written as {len(row)} columns, which white "
-                        "space separates; remove empty entries and white space within entries"
+                        f"{path}: {line!r} cannot be written as {len(row)} columns; remove empty "
+                        "entries, white space at the ends of entries, and tabs and ends of lines"
                     )
                 file.write(f"{line}\n")
             file.write("\n")

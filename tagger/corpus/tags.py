@@ -10,6 +10,7 @@ Ramshaw & Marcus (1995), Tjong Kim Sang & Veenstra (1999) and Ratinov & Roth (20
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ class Span(NamedTuple):
     type: str
 
 
+@lru_cache(4096)
 def parse(tag: str) -> tuple[str, str]:
     """The prefix and the entity type of a tag; the type of `O` is the empty string.
 

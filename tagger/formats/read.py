@@ -12,7 +12,8 @@ import os
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +25,7 @@ STANDARD_INPUT = "-"
 SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".conll": "conll"}  # of files, and their formats
 INPUT_FORMATS = tuple(SUFFIXES.values())
 DEEPEST = 100  # levels of the value of a field in JSON; far below what Python's json can write
-WRITTEN_FIELDS = {"id", "text", "entities", "error"}  # of the output, which the input cannot set
+WRITTEN_FIELDS = {"entities", "error"}  # of the output, which the input cannot set
 
 
 def read_documents(
@@ -116,11 +117,11 @@ def _read_file(path: Path, name: str, format: str, by_line: bool) -> Iterator[Do
 
 def _read(file: BinaryIO, name: str, format: str, by_line: bool) -> Iterator[Document]:
     if format == "jsonl":
-        yield from _read_lines(file, name, is_json=True)
+        yield from read_json_lines(file, name)
     elif format == "conll":
         yield from _read_conll(file, name)
     elif by_line:
-        yield from _read_lines(file, name, is_json=False)
+        yield from _read_lines(file, name, Document)
     else:
         try:
             text = _decode(file.read().removeprefix(codecs.BOM_UTF8))
@@ -140,7 +141,23 @@ def _decode(data: bytes) -> str:
         ) from error
 
 
-def _read_lines(file: BinaryIO, name: str, is_json: bool) -> Iterator[Document]:
+def read_json_lines(
+    file: BinaryIO, name: str, *, text: str = "text", id: str = "id"
+) -> Iterator[Document]:
+    """The documents of JSON Lines, see `read_documents`.
+
+    Args:
+        file: the lines
+        name: what the file is called in messages and in the ids of documents without one
+        text: the field that holds a document's text
+        id: the field that holds its id
+    """
+    return _read_lines(file, name, partial(_parse_json, text_field=text, id_field=id))
+
+
+def _read_lines(
+    file: BinaryIO, name: str, parse: Callable[[str, str], Document]
+) -> Iterator[Document]:
     """A document from each line that is not blank; only a line feed ends a line."""
     for number, line in enumerate(file, 1):
         if number == 1:
@@ -150,7 +167,7 @@ def _read_lines(file: BinaryIO, name: str, is_json: bool) -> Iterator[Document]:
         place = f"{name}:{number}"
         try:
             text = _decode(line.removesuffix(b"\n").removesuffix(b"\r"))
-            document = _parse_json(text, place) if is_json else Document(text, place)
+            document = parse(text, place)
         except InputError as error:
             document = Document("", place, error=str(error))
         if document.error:
@@ -159,7 +176,7 @@ def _read_lines(file: BinaryIO, name: str, is_json: bool) -> Iterator[Document]:
         yield document
 
 
-def _parse_json(line: str, place: str) -> Document:
+def _parse_json(line: str, place: str, text_field: str, id_field: str) -> Document:
     """The document of a line of JSON Lines, with `error` set if only its id can be used.
 
     Raises:
@@ -176,25 +193,26 @@ def _parse_json(line: str, place: str) -> Document:
     except ValueError as error:  # an integer of more than 4,300 digits
         raise InputError(str(error)) from error
     if not isinstance(content, dict):
-        raise InputError(f"{_kind(content)} instead of an object with a field 'text'")
-    id = content.get("id")
+        raise InputError(f"{_kind(content)} instead of an object with a field {text_field!r}")
+    id = content.get(id_field)
     if id is None:
         id = place
     elif not isinstance(id, str | int) or isinstance(id, bool):
-        raise InputError(f"its field 'id' is {_kind(id)}; it must be text or an integer")
-    _check_surrogates("id", str(id))
+        raise InputError(f"its field {id_field!r} is {_kind(id)}; it must be text or an integer")
+    _check_surrogates(id_field, str(id))
     try:
-        if "text" not in content:
+        if text_field not in content:
             names = ", ".join(map(repr, content)) or "none"
-            raise InputError(f"no field 'text'; its fields: {names[:200]}")
-        text = content["text"]
+            raise InputError(f"no field {text_field!r}; its fields: {names[:200]}")
+        text = content[text_field]
         if not isinstance(text, str):
-            raise InputError(f"its field 'text' is {_kind(text)}; it must be text")
-        _check_surrogates("text", text)
+            raise InputError(f"its field {text_field!r} is {_kind(text)}; it must be text")
+        _check_surrogates(text_field, text)
         _check_depth(content)
     except InputError as error:
         return Document("", id, error=str(error))
-    fields = {key: value for key, value in content.items() if key not in WRITTEN_FIELDS}
+    used = {text_field, id_field, *WRITTEN_FIELDS}
+    fields = {key: value for key, value in content.items() if key not in used}
     return Document(text, id, fields)
 
 

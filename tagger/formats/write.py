@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-from tagger.corpus.conll import DOCUMENT_START
+from tagger.corpus.conll import BOM, DOCUMENT_START
 from tagger.document import Document, Entity
 from tagger.files import InputError
 
@@ -92,7 +92,7 @@ def conll_writer(file: TextIO) -> Iterator[Write]:
             lines = []
             for start, end in sentence:
                 token = document.text[start:end]
-                if token.split() != [token] or token == DOCUMENT_START:
+                if token.split() != [token] or token == DOCUMENT_START or token[0] == BOM:
                     raise InputError(
                         f"{document.id}: CoNLL cannot hold the token {token[:40]!r}, at character "
                         f"{start}; use another format"

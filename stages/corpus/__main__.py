@@ -1,0 +1,74 @@
+"""Say what the pipeline understands of a corpus, before anything is trained.
+
+Run as `python -m stages.corpus NAME`: `make check-corpus CORPUS=NAME`. Without a name it is the
+corpus of params.yaml. The stage `download` prints the same, but for the share of tokens that have a
+word vector, which is told if the stage `embed` has run.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from stages.corpus.reading import Corpus, read_corpus
+from stages.corpus.summary import summarise
+from stages.runner import PARAMETERS, read_parameters, read_texts
+from tagger.encoding.vocabulary import WORDS, Vocabulary
+from tagger.files import InputError, read_lines
+
+CORPORA, EMBEDDINGS = Path("data/inputs/corpora"), Path("data/embeddings")
+
+
+def check(*, corpus: str, held_out: Annotated[float, Field(gt=0, lt=0.5)]) -> None:
+    """Print what there is to know of a corpus.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    found = read_corpus(CORPORA / corpus, corpus, held_out)
+    print(summarise(found), flush=True)
+    if (EMBEDDINGS / WORDS).exists():
+        vocabulary = Vocabulary(read_lines(EMBEDDINGS / WORDS))
+        print(describe_coverage(found, vocabulary, str(EMBEDDINGS)))
+    else:
+        print(f"vectors: there is no {EMBEDDINGS}; the stage `embed` makes it")
+
+
+def describe_coverage(corpus: Corpus, vocabulary: Vocabulary, where: str) -> str:
+    """How many tokens of each split have a word vector, as a line.
+
+    Args:
+        corpus: the corpus
+        vocabulary: of the words that have a vector
+        where: the vectors are, for the message
+    """
+    shares = []
+    for split, sentences in corpus.splits.items():
+        counts = Counter(token for sentence in sentences for token in sentence.tokens)
+        unknown = sum(
+            n for token, n in counts.items() if vocabulary.look_up(token).how == "unknown"
+        )
+        shares.append(f"{split} {100 * unknown / counts.total():.1f} %")
+    size = f"{len(vocabulary.rows):,}"
+    return f"tokens without one of the {size} vectors in {where}: {', '.join(shares)}"
+
+
+def main() -> None:
+    """Check a corpus; bad input ends the process with one line on standard error and status 1."""
+    parser = argparse.ArgumentParser(prog="python -m stages.corpus", description=__doc__)
+    parser.add_argument("corpus", nargs="?", metavar="NAME", help="a folder of data/inputs/corpora")
+    arguments = parser.parse_args()
+    try:
+        texts = read_texts(PARAMETERS)
+        if arguments.corpus is not None:
+            texts["corpus"] = arguments.corpus
+        check(**read_parameters(texts, check))
+    except (InputError, OSError) as error:
+        sys.exit(f"check-corpus: {error}")
+
+
+if __name__ == "__main__":
+    main()

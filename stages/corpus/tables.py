@@ -1,0 +1,236 @@
+"""Corpora as tables: parquet files, JSON by line, and data sets that `datasets` loads.
+
+A row is a sentence. A column holds its tokens, another its tags, as names or as numbers of names.
+"""
+
+import io
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.corpus.description import FILE, OTHER_NAMES, DataSet, Description
+from tagger.corpus.conll import SPLITS, Sentence
+from tagger.files import InputError, reading
+
+Row = tuple[Any, Any, Any]  # the tokens, the tags and what names the document
+
+
+class Columns:
+    """The columns of a table that a description names."""
+
+    def __init__(self, description: Description, present: Iterable[str], where: str) -> None:
+        names = list(present)
+        self.tokens, self.tags = (
+            self._choose(given, key, default, names, where)
+            for key, given, default in (
+                ("token", description.token, "tokens"),
+                ("tag", description.tag, "ner_tags"),
+            )
+        )
+        self.document = None
+        if description.documents is None:
+            self.document = "document" if "document" in names else None
+        elif description.documents is not False:
+            self.document = self._choose(
+                description.documents, "documents", "document", names, where
+            )
+
+    @staticmethod
+    def _choose(given: Any, key: str, default: str, present: list[str], where: str) -> str:
+        name = default if given is None else given
+        if name not in present:
+            raise InputError(
+                f"{where} has no column {name!r}; it has: {', '.join(present)}. Name the one to "
+                f"read in {FILE}: `{key}: {present[0] if present else default}`, for example"
+            )
+        return str(name)
+
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        return [name for name in (self.tokens, self.tags, self.document) if name]
+
+
+def read_parquet(file: str, data: bytes, description: Description) -> list[Sentence]:
+    """The sentences of a parquet file.
+
+    Raises:
+        InputError: it is damaged, or no table of sentences.
+    """
+    with reading(Path(file)):
+        table = pq.ParquetFile(io.BytesIO(data))
+    schema = table.schema_arrow
+    columns = Columns(description, schema.names, file)
+    names = description.names or _names_of(schema, columns.tags)
+    return _sentences(file, _rows(file, table.iter_batches(columns=columns.names), columns), names)
+
+
+def _names_of(schema: pa.Schema, column: str) -> list[str] | None:
+    """The names of the tags, where `datasets` wrote them into a file's schema."""
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = features.get("info", {}).get("features", {}).get(column, {})
+    if isinstance(feature, list):
+        (feature,) = feature
+    names: list[str] | None = feature.get("feature", feature).get("names")
+    return names
+
+
+def _rows(file: str, batches: Iterable[Any], columns: Columns) -> Iterator[Row]:
+    with reading(Path(file)):
+        for batch in batches:
+            tokens, tags = (batch.column(n).to_pylist() for n in (columns.tokens, columns.tags))
+            documents = batch.column(columns.document).to_pylist() if columns.document else None
+            yield from zip(tokens, tags, documents or repeat(None), strict=False)
+
+
+def read_jsonl(file: str, data: bytes, description: Description) -> list[Sentence]:
+    """The sentences of a file with a JSON object a line.
+
+    Raises:
+        InputError: a line is no such object, or it is no sentence.
+    """
+    columns: Columns | None = None
+
+    def rows() -> Iterator[Row | None]:
+        nonlocal columns
+        for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+            if not line.strip():
+                yield None
+                continue
+            try:
+                found = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{file}, line {number} is not JSON: {error.msg}") from error
+            if not isinstance(found, dict):
+                raise InputError(f"{file}, line {number}: {line[:80]!r} is no JSON object")
+            columns = Columns(description, found, f"{file}, line {number}")
+            yield found[columns.tokens], found[columns.tags], found.get(columns.document or "")
+
+    return _sentences(file, rows(), description.names, "line")
+
+
+def load_dataset(folder: Path, description: Description) -> dict[str, list[Sentence]]:
+    """The splits of a data set of the Hugging Face Hub, or of a folder beside corpus.yaml.
+
+    Raises:
+        InputError: it cannot be loaded or is no corpus, its revision is not pinned, or the folder
+            is not in that of the corpus, where DVC would not see changes.
+    """
+    import datasets  # takes seconds, which other corpora need not wait for
+
+    wanted = description.dataset
+    assert wanted
+    where = f"{folder / FILE}: dataset: {wanted.path}"
+    datasets.disable_progress_bars()
+    local = folder / wanted.path
+    if local.exists():
+        if not local.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{where} is outside of {folder}, so DVC would not see changes of it; "
+                             "copy it into the folder")  # fmt: skip
+        # The user's own cache might still have what stood in the folder earlier.
+        with tempfile.TemporaryDirectory() as cache:
+            loaded = _load(where, str(local), wanted, cache)
+            return _splits(where, loaded, description)
+    if re.match(r"[./~]", wanted.path) or wanted.path.count("/") > 1:
+        raise InputError(f"{where}: there is no such folder in {folder}")
+    if wanted.revision is None:
+        raise InputError(
+            f"{where} has no revision, so it may be another data set tomorrow; add the commit of "
+            "the Hub: `revision: ` and its 40 digits, which its page shows under Files"
+        )
+    return _splits(where, _load(where, wanted.path, wanted, None), description)
+
+
+def _load(where: str, path: str, wanted: DataSet, cache: str | None) -> Mapping[str, Any]:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(path, wanted.name, revision=wanted.revision, cache_dir=cache)
+    except Exception as error:  # of many libraries, with no class in common
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        raise InputError(
+            f"{where} could not be loaded ({reason}). Without a network, put its files into the "
+            "corpus' folder: train.parquet, validation.parquet and test.parquet"
+        ) from error
+    return dict(loaded)
+
+
+def _splits(
+    where: str, loaded: Mapping[str, Any], description: Description
+) -> dict[str, list[Sentence]]:
+    found = {}
+    for name, table in loaded.items():
+        split = OTHER_NAMES.get(name, name)
+        if split in SPLITS:
+            file = f"{where}, {name}"
+            columns = Columns(description, table.column_names, file)
+            features = table.features[columns.tags]
+            names = description.names or getattr(
+                getattr(features, "feature", features), "names", None
+            )
+            batches = table.with_format("arrow").iter(1000)
+            found[split] = _sentences(file, _rows(file, batches, columns), names)
+    if "train" not in found:
+        raise InputError(f"{where} has no split train; it has: {', '.join(loaded)}")
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _sentences(
+    file: str, rows: Iterable[Row | None], names: list[str] | None, what: str = "row"
+) -> list[Sentence]:
+    """The sentences of a table. A token's white space at its ends goes; lines in it do not end.
+
+    Raises:
+        InputError: a row is no sentence.
+    """
+    sentences: list[Sentence] = []
+    document, last = -1, None
+    for number, row in enumerate(rows, 1):
+        if row is None:
+            continue
+        place = f"{file}, {what} {number}"
+        tokens, tags, name = row
+        for key, values in (("tokens", tokens), ("tags", tags)):
+            if not isinstance(values, list):
+                raise InputError(f"{place}: its {key} are {values!r:.80}, not a list")
+        if len(tokens) != len(tags):
+            raise InputError(f"{place}: {len(tokens)} tokens, but {len(tags)} tags; tag each token")
+        if not tokens:
+            continue
+        for token in tokens:
+            if not isinstance(token, str):
+                raise InputError(f"{place}: the token {token!r:.80} is not text; quote it")
+        clean = [
+            sys.intern(" ".join(re.split(r"[\t\r\n]+", t)).strip(" \ufeff\xa0")) for t in tokens
+        ]
+        named = [_name(tag, names, place) for tag in tags]
+        if name is None or name != last:
+            document += 1
+        last = name
+        sentences.append(Sentence((clean, named), document, place, ()))
+    if not sentences:
+        raise InputError(f"{file} holds no sentence; it needs at least one")
+    return sentences
+
+
+def _name(tag: Any, names: list[str] | None, place: str) -> str:
+    if isinstance(tag, str):
+        return sys.intern(tag.strip())
+    if isinstance(tag, int) and not isinstance(tag, bool):
+        if names is None:
+            raise InputError(
+                f"{place}: the tag {tag} is a number without a name; list the names of the tags in "
+                f"{FILE}, from that of 0 on: `names: [O, B-PER, I-PER]`"
+            )
+        if 0 <= tag < len(names):
+            return names[tag]
+        raise InputError(f"{place}: there is no name for the tag {tag}; there are {len(names)}")
+    raise InputError(f"{place}: the tag {tag!r:.80} is neither text nor a number")

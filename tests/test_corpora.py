@@ -1,0 +1,571 @@
+"""Corpora as people have them: what is read, what is repaired, what is refused, and what is said.
+
+The inputs are one invented corpus in many forms, each with a property of published corpora.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from stages.corpus.__main__ import main
+from stages.corpus.reading import Corpus, read_corpus
+from stages.corpus.summary import count_shared, summarise
+from stages.download import download
+from stages.index import index
+from stages.train import train
+from tagger.corpus.conll import SPLITS
+from tagger.files import InputError
+from tests.conftest import INPUTS, Clone, Data, run_evaluate
+
+Token = tuple[str, str]
+SENTENCES: list[list[Token]] = [
+    [("Jaro", "B-PER"), ("van", "I-PER"), ("Pell", "I-PER"), ("left", "O"), ("Oslo", "B-LOC")],
+    [("Lene", "B-PER"), ("saw", "O"), ("Old", "B-LOC"), ("Tarn", "I-LOC"), (".", "O")],
+    [("no", "O"), ("one", "O")],
+] * 20
+EXPECTED = [[tag for _, tag in sentence] for sentence in SENTENCES]
+
+
+def bioes(letters: str) -> list[list[Token]]:
+    """The sentences with other letters for the begin, the middle, the end, and a single token."""
+    result = []
+    for sentence in SENTENCES:
+        tags = [tag for _, tag in sentence] + ["O"]
+        written = []
+        for (token, tag), after in zip(sentence, tags[1:], strict=True):
+            goes_on = after.startswith("I-")
+            place = {("B", True): 0, ("I", True): 1, ("I", False): 2, ("B", False): 3}
+            letter = tag if tag == "O" else letters[place[tag[0], goes_on]] + tag[1:]
+            written.append((token, letter))
+        result.append(written)
+    return result
+
+
+def conll(
+    sentences: list[list[Token]] = SENTENCES,
+    line: Callable[[str, str], str] = "{} {}".format,
+    before: Callable[[int], str] = lambda _: "",
+) -> str:
+    """Sentences as text, with something before each."""
+    return "".join(
+        before(number) + "".join(f"{line(*token)}\n" for token in sentence) + "\n"
+        for number, sentence in enumerate(sentences)
+    )
+
+
+def written(change: Callable[[str], str]) -> str:
+    """The corpus with its tags written in another way."""
+    return conll(line=lambda token, tag: f"{token} {change(tag)}")
+
+
+def numbered(first: int, separator: str) -> str:
+    """The corpus with a first column that counts."""
+    return "".join(
+        "".join(separator.join((str(i), *row)) + "\n" for i, row in enumerate(sentence, first))
+        + "\n"
+        for sentence in SENTENCES
+    )
+
+
+GOOD = conll()
+TABS = conll(line="{}\t{}".format)
+
+
+def read(
+    tmp_path: Path, texts: Mapping[str, str | bytes] | str | bytes, description: str = ""
+) -> Corpus:
+    """Read a corpus of some files; one text stands for all three splits in CoNLL format."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    files = texts if isinstance(texts, Mapping) else {f"{split}.conll": texts for split in SPLITS}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    if description:
+        (folder / "corpus.yaml").write_text(description, encoding="utf-8")
+    return read_corpus(folder, "mine", held_out=0.1)
+
+
+def tags_of(corpus: Corpus, split: str = "train") -> list[list[str]]:
+    return [sentence.tags for sentence in corpus.splits[split]]
+
+
+def named(per: str, loc: str) -> list[list[str]]:
+    """The tags of the corpus with other names for its types."""
+    return [[tag.replace("PER", per).replace("LOC", loc) for tag in tags] for tags in EXPECTED]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "note"),
+    [
+        (conll(bioes("BIES")), EXPECTED, ""),
+        (conll(bioes("BILU")), EXPECTED, "BILOU is read as BIOES"),
+        (conll(bioes("BMES")), EXPECTED, "BMES is read as BIOES"),
+        (conll(bioes("BMEW")), EXPECTED, "BMEWO is read as BIOES"),
+        (written(lambda t: t.replace("-", "_")), EXPECTED, "written like B_PER"),
+        (written(lambda t: t.replace("-", ":")), EXPECTED, "written like B:PER"),
+        (written(lambda t: "-".join(reversed(t.split("-")))), EXPECTED, "written like PER-B"),
+        (written(lambda t: "_".join(reversed(t.split("-")))), EXPECTED, "written like PER_B"),
+        (written(str.lower), named("per", "loc"), "some letters are in lower case"),
+        (written(lambda t: t[0].lower() + t[1:]), EXPECTED, "some letters are in lower case"),
+        (written(lambda t: t.replace("O", "_")), named("PER", "L_C"), "_ is read as O"),
+        (written(lambda t: t.split("-")[-1]), EXPECTED, "types without letters"),
+        (
+            written(lambda t: {"PER": "e-mail", "LOC": "S-Bahn"}.get(t[2:], t)),
+            named("e-mail", "S-Bahn"),
+            "types without letters",
+        ),
+        (written(lambda t: t[0]), named("ENTITY", "ENTITY"), "the type is called ENTITY"),
+        (written(lambda t: t[0].lower()), named("ENTITY", "ENTITY"), "called ENTITY"),
+        (written(lambda t: t.replace("PER", "B-I").replace("LOC", "o")), named("B-I", "o"), ""),
+        (written(lambda t: t.replace("PER", "all/x.gold-1")), named("all/x.gold-1", "LOC"), ""),
+    ],
+)
+def test_dialects_of_tags_are_read_and_said(
+    tmp_path: Path, text: str, expected: list[list[str]], note: str
+) -> None:
+    corpus = read(tmp_path, text)
+    assert tags_of(corpus) == expected
+    assert corpus.repairs == []
+    assert note in "; ".join(corpus.notes)
+    assert bool(corpus.notes) == bool(note)
+
+
+SENT_ID = "# sent_id = {}\n".format
+
+
+@pytest.mark.parametrize(
+    ("text", "description"),
+    [
+        (conll(before=SENT_ID), ""),
+        (conll(line="{}\t{}".format, before=SENT_ID), ""),
+        (conll(line="{}\t{}".format, before=lambda i: f"# id = {i}\n# text = van Pell O\n"), ""),
+        (conll(line="{} _ _ {}".format, before="# id {}-f0\tdomain=en\n".format), ""),
+        (numbered(1, "\t"), "token: 2\ntag: 3"),
+        (numbered(0, " "), "token: -2"),
+        (conll(line="9\t{}\t{}\tO".format, before=lambda _: "#\thttp://x\t[2030]\n"),
+         "token: 2\ntag: 3"),
+        (conll(line=lambda a, b: f"{b}\t{a}"), "token: 2\ntag: 1"),
+        (conll(line=lambda a, b: f"{a}\t{b}" + "\tsome words" * (a == "saw")), "tag: 2"),
+        (conll(line="{}\tNN {}".format), ""),
+        (conll(line="{} NN\t{}".format), ""),
+        (conll(line="{}\t{}\t".format), ""),
+        (conll(line="{} {} \t ".format), ""),
+        (conll(before=lambda _: "\n \n\t\n"), ""),
+        (GOOD.rstrip("\n"), ""),
+        (GOOD.replace("\n", "\r\n"), ""),
+        (GOOD.replace("\n", "\r"), ""),
+        ("\ufeff" + GOOD, ""),
+        (GOOD.replace("Lene", "\ufeffLene") + "\ufeff", ""),
+        (GOOD.encode("utf-16"), "encoding: utf-16"),
+        (numbered(1, "\t").replace("1\tJaro", "1-2\tJarovan\t_\n1\tJaro"), "token: 2"),
+        (TABS, "separator: whitespace"),
+        (TABS, "# nothing"),
+    ],
+)  # fmt: skip
+def test_layouts_are_understood(tmp_path: Path, text: str | bytes, description: str) -> None:
+    corpus = read(tmp_path, text, description)
+    assert tags_of(corpus) == EXPECTED
+    tokens = [s.tokens for s in corpus.splits["train"]]
+    assert tokens == [[token for token, _ in sentence] for sentence in SENTENCES]
+    assert not corpus.notes
+    assert not corpus.warnings
+    assert not corpus.repairs
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokens", "tags"),
+    [
+        ("# O\n#tag O\n", ["#", "#tag"], ["O", "O"]),
+        ("#tag B-NEW\nx I-NEW\n", ["#tag", "x"], ["B-NEW", "I-NEW"]),
+        ("x O\n# O\n", ["x", "#"], ["O", "O"]),
+        ("Old\xa0Tarn B-LOC\n", ["Old\xa0Tarn"], ["B-LOC"]),
+        ("Old Tarn\tB-LOC\n", ["Old Tarn"], ["B-LOC"]),
+        ("Old  Tarn\tB-LOC\n", ["Old  Tarn"], ["B-LOC"]),
+        ("\tO\nx\tO\n \tO\n\xa0\tO\n", ["x"], ["O"]),
+        ("Old\tB-LOC\n\tI-LOC\nTarn\tI-LOC\n", ["Old", "Tarn"], ["B-LOC", "I-LOC"]),
+        ("\tB-LOC\nTarn\tI-LOC\n", ["Tarn"], ["B-LOC"]),
+        ("x O\n  O\n", ["x"], ["O"]),
+        ("x O\n\u3000 O\n", ["x"], ["O"]),
+        ("\ufeff\tO\nx\tO\n", ["x"], ["O"]),
+        ("x B-LOC\n", ["x"], ["B-LOC"]),
+    ],
+)
+def test_odd_tokens_are_kept_and_empty_ones_dropped(
+    tmp_path: Path, lines: str, tokens: list[str], tags: list[str]
+) -> None:
+    good = TABS if "\t" in lines else GOOD
+    corpus = read(tmp_path, good + lines)
+    last = corpus.splits["train"][-1]
+    assert (last.tokens, last.tags) == (tokens, tags)
+    assert corpus.repairs == []
+    dropped = lines.count("\n") - len(tokens)
+    notes = [f"{split}: empty tokens left out: {dropped}; sentences of nothing else: 0"
+             for split in SPLITS]  # fmt: skip
+    assert list(corpus.notes) == (notes if dropped else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "description", "documents"),
+    [
+        ("-DOCSTART- O\n\n" + GOOD + "-DOCSTART- O\n\n" + GOOD, "", 2),
+        ("-DOCSTART- O\n\n" + GOOD + "-DOCSTART- O\n\n" + GOOD, "documents: false", 120),
+        (conll(before=lambda i: "# newdoc id = a\n" * (i % 10 == 0)), "", 6),
+        (conll(before=lambda i: "# newdoc\n" * (i % 10 == 0)), "documents: false", 60),
+        (conll(before=lambda i: "#begin document\n" * (i % 15 == 0)) + "#end document\n",
+         "documents: '#begin document'", 4),
+        (GOOD, "", 60),
+    ],
+)  # fmt: skip
+def test_documents_start_where_the_description_says(
+    tmp_path: Path, text: str, description: str, documents: int
+) -> None:
+    corpus = read(tmp_path, text, description)
+    numbers = [sentence.document for sentence in corpus.splits["test"]]
+    assert sorted(set(numbers)) == list(range(documents))
+
+
+@pytest.mark.parametrize(
+    ("slip", "problem", "tag"),
+    [
+        ("x O\nTarn I-LOC\n", "I-LOC after O", "B-LOC"),
+        ("Tarn I-LOC\n", "I-LOC at the start of a sentence", "B-LOC"),
+        ("Jaro B-PER\nTarn I-LOC\n", "I-LOC after B-PER", "B-LOC"),
+    ],
+)
+def test_a_few_slips_are_repaired_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], slip: str, problem: str, tag: str
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for split in SPLITS:
+        (folder / f"{split}.conll").write_text(GOOD * 10 + slip * (split == "test"))
+    download(folder, tmp_path / "out", corpus="mine", held_out=0.1)
+    line = (GOOD * 10 + slip).count("\n")
+    with (tmp_path / "out/repairs.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["split", "where", "token", "problem", "read_as"],
+        ["test", f"{folder / 'test.conll'}, line {line}", "Tarn", problem, tag],
+    ]
+    output = capsys.readouterr().out
+    assert "places that break IOB2: 1, of " in output
+    assert (
+        f"  test: {folder / 'test.conll'}, line {line}: {problem} (Tarn), read as {tag}" in output
+    )
+
+
+def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
+    slips = "x O\nTarn I-LOC\n\n"
+    corpus = read(tmp_path, GOOD * 20 + slips * 15)
+    assert len(corpus.repairs) == 45
+    output = summarise(corpus)
+    assert output.count(", read as B-LOC") == 10
+    assert "  and 35 more" in output
+    (tmp_path / "again").mkdir()
+    with pytest.raises(InputError) as error:
+        read(tmp_path / "again", GOOD + slips * 2)
+    for words in (
+        "line 302: I-LOC after O breaks IOB2",
+        "of 246 entities: IOB2: 6, IOB1: 240, BIOES: 252",
+    ):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "description", "message"),
+    [
+        (numbered(1, "\t"), "", "line 1: the first column counts the tokens (1 2 3 4 5)"),
+        (numbered(0, " "), "", "say in corpus.yaml which column has the tokens, such as `token: 2"),
+        ("# x = 1\n" + numbered(1, "\t"), "", "train.conll, line 2: the first column counts"),
+        (conll(line="doc1 {} {}".format), "", "the first column is the same for all tokens"),
+        (GOOD + "x O\n# no token\n", "", "train.conll, line 302: 3 columns, but the lines"),
+        (GOOD.encode() + b"\xfc O\n", "", "line 301: byte 0xfc is not UTF-8; save the file as UTF-8"
+         ", or name its encoding in corpus.yaml: `encoding: latin-1`"),
+        (GOOD.encode("utf-16"), "", "`encoding: utf-16`, for example"),
+        (GOOD + "ü O\n", "encoding: ascii", "train.conll is not in the encoding ascii ("),
+        (TABS + "Old\n", "", "line 301: 'Old' has no tag; a line needs at least 2 columns with ta"),
+        (TABS + "Old\t\n", "", "line 301: 'Old' has no tag"),
+        (written(lambda t: "NN" if t == "O" else "VB"), "", "is not a tag: expected O"),
+        (written(lambda t: t.replace("PER", "O")), "", "'B-O' is not a tag"),
+        (GOOD + "x PER\n", "", "line 301: 'PER' is not a tag"),
+        (GOOD + "x _\n", "", "line 301: '_' is not a tag"),
+        (GOOD + "x M-PER\nx U-PER\n", "", "the letters B, I, M, U belong to no one scheme"),
+        (written(lambda _: "_"), "", "train.conll has no tags but _"),
+        (GOOD, "tag: 7", "'Jaro B-PER' has 2 columns; corpus.yaml names column 7 of each line"),
+        (GOOD, "token: words", "token: 'words' is a name, but the columns of a CoNLL file have"),
+        (GOOD, "token: 0", "token: 0 is refused: columns are counted from 1, or from the end"),
+        (GOOD, "token: 2\ntag: 2", "token and tag are the same column: 2"),
+        (GOOD, "tagg: 2", "there is no key 'tagg'; there are: token, tag, separator, encoding"),
+        (GOOD, "separator: comma", "separator: 'comma' is refused: Input should be 'tab' or"),
+        (GOOD, "encoding: klingon", "encoding: 'klingon' is refused: Python knows no such"),
+        (GOOD, "encoding: hex", "encoding: 'hex' is refused"),
+        (GOOD, "documents: true", "documents: True is refused: say how a line begins"),
+        (GOOD, "- token", "must hold `key: value` lines; the keys are token, tag"),
+        (GOOD, "token: [", "corpus.yaml is not YAML"),
+        (GOOD, "x" * 20_001, "has 20,001 bytes; more than 20,000 are not read"),
+        ({}, "", "mine has no train: put "),
+        ({}, "urls: {train: {url: 'https://x/y', sha256: ab}}", "urls.train.sha256: 'ab' is refus"),
+        ({}, "urls: {train: {url: 'https://x/y'}}", "urls.train.sha256 is missing; add it"),
+        ({}, "urls: {train: {url: 'ftp://x/y', sha256: ab}}", "urls.train.url: 'ftp://x/y' is ref"),
+        ({}, "urls: {dev: {url: 'https://x/y', sha256: ab}}", "urls.dev: 'dev' is refused"),
+        ({}, "dataset: {path: a/b}", "dataset: a/b has no revision, so it may be another"),
+        ({}, "dataset: {path: a/b, revision: main}", "dataset.revision: 'main' is refused: give t"),
+        ({}, "dataset: {path: a/b, trust_remote_code: true}", "no key 'dataset.trust_remote_code'"),
+        ({}, "dataset: {path: ./data}", "dataset: ./data: there is no such folder in "),
+        ({}, "dataset: {path: ..}", "dataset: .. is outside of "),
+        ({"train.conll": GOOD, "dev.conll": GOOD}, "", "dev.conll is not read under this name: "
+         "rename it to validation.conll"),
+        ({"train.txt": GOOD}, "", "train.txt is not read under this name: rename it to train.conl"),
+        ({"train.conll": GOOD, "train.jsonl": "{}"}, "", "train is there more than once: "),
+        ({"train.conll": GOOD}, "dataset: {path: a/b}", "corpus.yaml: dataset; keep one"),
+        ({"train.conll": "-DOCSTART- O\n\n" + GOOD}, "", "no validation and no test, and train"),
+        ({"train.jsonl": "{"}, "", "train.jsonl, line 1 is not JSON"),
+        ({"train.jsonl": "[]"}, "", "train.jsonl, line 1: b'[]' is no JSON object"),
+        ({"train.jsonl": '{"words": [], "ner_tags": []}'}, "", "no column 'tokens'; it has: words"),
+        ({"train.jsonl": '{"tokens": "a", "ner_tags": ["O"]}'}, "", "its tokens are 'a', not a li"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": []}'}, "", "1 tokens, but 0 tags"),
+        ({"train.jsonl": '{"tokens": [1], "ner_tags": ["O"]}'}, "", "the token 1 is not text"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [0]}'}, "", "`names: [O, B-PER, I-PER]`"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [3]}'}, "names: [O]", "no name for the ta"),
+        ({"train.parquet": "PAR1"}, "", "train.parquet is damaged"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named_with_the_remedy(
+    tmp_path: Path, files: Any, description: str, message: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        read(tmp_path, files, description)
+    assert message in str(error.value)
+
+
+def parquet(names: list[str] | None = None) -> bytes:
+    """The corpus as `datasets` writes it, with tags as names or as numbers of names."""
+    tag = datasets.ClassLabel(names=names) if names else datasets.Value("string")
+    features = datasets.Features(
+        tokens=datasets.List(datasets.Value("string")), ner_tags=datasets.List(tag)
+    )
+    rows = {"tokens": [[t for t, _ in s] for s in SENTENCES], "ner_tags": EXPECTED}
+    file = io.BytesIO()
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(file)
+    return file.getvalue()
+
+
+NAMES = ["I-LOC", "O", "B-PER", "I-PER", "B-LOC"]
+JSONL = "".join(
+    json.dumps(
+        {"words": [t for t, _ in s], "labels": [NAMES.index(t) for _, t in s], "doc": i // 6}
+    )
+    + "\n"
+    for i, s in enumerate(SENTENCES)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "description"),
+    [
+        ("train.parquet", parquet(), ""),
+        ("train.parquet", parquet(NAMES), ""),
+        ("data/train.parquet", parquet(NAMES), "dataset: {path: data}"),
+        (
+            "train.jsonl",
+            JSONL.encode(),
+            f"token: words\ntag: labels\nnames: {NAMES}\ndocuments: doc",
+        ),
+    ],
+)
+def test_tables_are_read_and_splits_that_lack_are_held_out(
+    tmp_path: Path, name: str, data: bytes, description: str
+) -> None:
+    corpus = read(tmp_path, {name: data}, description)
+    per_document = 6 if name == "train.jsonl" else 1
+    sizes = {split: len(sentences) for split, sentences in corpus.splits.items()}
+    assert sizes == {"train": 48, "validation": 6, "test": 6}
+    sentences = [(tuple(s.tokens), tuple(s.tags)) for split in SPLITS for s in corpus.splits[split]]
+    assert sorted(sentences) == sorted(tuple(zip(*s, strict=True)) for s in SENTENCES)
+    for of_split in corpus.splits.values():
+        assert [s.document for s in of_split] == [i // per_document for i in range(len(of_split))]
+    assert ["there is no validation: it gets" in note for note in corpus.notes] == [True, False]
+    again = read_corpus(tmp_path / "mine", "mine", held_out=0.1)
+    assert again.splits == corpus.splits
+
+
+def test_odd_text_in_tables_becomes_one_token_a_line(tmp_path: Path) -> None:
+    rows = [
+        {"tokens": ["a\tb", " c\r\n", "", "\ufeffd\u2028e"], "ner_tags": ["B-X", "I-X", "O", "O"]}
+    ]
+    text = "\n".join(map(json.dumps, rows * 20))
+    corpus = read(tmp_path, {f"{split}.jsonl": text for split in SPLITS})
+    assert corpus.splits["test"][0].columns == (["a b", "c", "d\u2028e"], ["B-X", "I-X", "O"])
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "inner"])
+def test_a_symbolic_link_is_refused(tmp_path: Path, what: str) -> None:
+    real = tmp_path / "real"
+    (real / "more").mkdir(parents=True)
+    for split in SPLITS:
+        (real / f"{split}.conll").write_text(GOOD)
+    linked = tmp_path / "linked"
+    if what == "folder":
+        linked.symlink_to(real)
+    else:
+        linked.mkdir()
+        (linked / "more").mkdir()
+        for split in SPLITS:
+            (linked / f"{split}.conll").write_text(GOOD)
+        place = linked / "more/x" if what == "inner" else linked / "validation.conll"
+        place.unlink(missing_ok=True)
+        place.symlink_to(real / "test.conll")
+    with pytest.raises(InputError, match=r"is a symbolic link: DVC would not see .* cp -rL"):
+        read_corpus(linked, "linked", held_out=0.1)
+
+
+PIPELINE: dict[str, Any] = {
+    "scheme": "BIOES", "finetune": True, "characters": "cnn", "filters": 5, "document": True,
+    "crf": True, "hidden": 8, "layers": 1, "dropout": 0.5, "recurrent_dropout": 0.25,
+    "learning_rate": 0.02, "decay": True, "batch_size": 32, "epochs": 1, "patience": 1, "clip": 5.0,
+    "seed": 1, "threads": 1, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture
+def score(sample: Data, tmp_path: Path) -> Callable[[dict[str, str]], dict[str, Any]]:
+    """Takes a corpus through the whole pipeline, with little training: its scores."""
+
+    def score_(texts: dict[str, str]) -> dict[str, Any]:
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        for split in SPLITS:
+            (folder / f"{split}.conll").write_text(texts.get(split, GOOD), encoding="utf-8")
+        data = Data(tmp_path / "corpus", sample.embeddings, tmp_path / "index")
+        download(folder, data.corpus, corpus="mine", held_out=0.1)
+        index(data.corpus, data.embeddings, data.index)
+        model, curve = tmp_path / "model", tmp_path / "curve.csv"
+        train(data.embeddings, data.index, model, curve, **PIPELINE)
+        assert "-DATE" not in (model / "config.json").read_text(encoding="utf-8")
+        return run_evaluate(data, model, curve, tmp_path)
+
+    return score_
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_type_that_train_lacks_counts_as_missed(
+    score: Callable[[dict[str, str]], dict[str, Any]],
+    split: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scores = score({split: GOOD + "May B-DATE\n2031 I-DATE\n"})
+    assert scores[split]["support"] == 81
+    assert scores[split]["types"]["DATE"] == {
+        "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1,
+    }  # fmt: skip
+    warning = f"warning: {split} has types that train lacks; their entities count as missed"
+    assert f"{warning}: DATE (1)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("split", "tag"), [("validation", "O"), ("test", "_")])
+def test_a_split_without_gold_entities_is_warned_of_and_breaks_nothing(
+    score: Callable[[dict[str, str]], dict[str, Any]],
+    split: str,
+    tag: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scores = score({split: written(lambda _: tag)})
+    assert scores[split]["support"] == 0
+    output = capsys.readouterr().out
+    assert f"warning: every tag of {split} is {tag}" in output
+    assert "There is no gold entity, so nothing can be scored." in output
+
+
+@pytest.mark.parametrize(
+    ("per", "loc"),
+    [
+        ("all", "seen_entities"), ("length_1", "type.all"), ("micro avg", "weighted avg"),
+        ("NA", "macro/avg-1.gold"), ("O-", "0"),
+    ],
+)  # fmt: skip
+def test_a_type_may_be_called_anything(
+    score: Callable[[dict[str, str]], dict[str, Any]], per: str, loc: str
+) -> None:
+    text = conll(line=lambda a, b: f"{a}\t{b.replace('PER', per).replace('LOC', loc)}")
+    scores = score(dict.fromkeys(SPLITS, text))
+    for split in ("validation", "test"):
+        support = {name: row["support"] for name, row in scores[split]["types"].items()}
+        assert support == {per: 40, loc: 40}
+        assert scores[split]["support"] == 80
+        assert scores[split]["slices"]["seen_entities"]["support"] == 80
+
+
+def test_tokens_with_blanks_go_through_the_pipeline(
+    score: Callable[[dict[str, str]], dict[str, Any]], tmp_path: Path
+) -> None:
+    text = TABS.replace("Lene", "Lene  Old").replace("Tarn", "Big\xa0Tarn")
+    scores = score(dict.fromkeys(SPLITS, text))
+    assert scores["test"]["tokens"] == sum(map(len, SENTENCES))
+    lines = (tmp_path / "predictions/test.conll").read_text(encoding="utf-8")
+    assert lines.startswith("-DOCSTART-\tO\tO\n\nJaro\tB-PER\t")
+    assert "\nLene  Old\tB-PER\t" in lines
+
+
+def test_sentences_that_also_stand_in_train_are_counted(tmp_path: Path) -> None:
+    texts = {"train.conll": GOOD, "validation.conll": "new B-LOC\n", "test.conll": GOOD + "q O\n"}
+    corpus = read(tmp_path, texts)
+    texts_of = {split: [tuple(s.tokens) for s in corpus.splits[split]] for split in SPLITS}
+    assert count_shared(texts_of["test"], texts_of["train"]) == 60
+    assert "60 sentences of test (98.4 %) also stand in train" in summarise(corpus)
+
+
+def test_check_corpus_says_what_download_says_and_the_coverage(
+    sample: Data,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "data/inputs").mkdir(parents=True)
+    (tmp_path / "data/inputs/corpora").mkdir()
+    folder = tmp_path / "data/inputs/corpora/sample"
+    folder.mkdir()
+    for file in (INPUTS / "corpora/sample").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "params.yaml").write_text("corpus: sample\nheld_out: 0.2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["check"])
+    main()
+    alone = capsys.readouterr().out
+    (tmp_path / "data/embeddings").symlink_to(sample.embeddings)
+    monkeypatch.setattr("sys.argv", ["check", "--", "sample"])
+    main()
+    checked = capsys.readouterr().out
+    download(folder.relative_to(tmp_path), tmp_path / "out", corpus="sample", held_out=0.2)
+    said = capsys.readouterr().out
+    assert alone == said + "vectors: there is no data/embeddings; the stage `embed` makes it\n"
+    assert checked.startswith(said)
+    summary = json.loads((sample.index / "index.json").read_text(encoding="utf-8"))
+    for split in SPLITS:
+        counts = summary[split]["coverage"]["tokens"]
+        share = counts["unknown"] / sum(counts.values())
+        assert f"{split} {100 * share:.1f} %" in checked.splitlines()[-1]
+        row = next(line for line in said.splitlines() if line.startswith(f"{split} "))
+        sizes = [summary[split][key] for key in ("sentences", "tokens", "documents")]
+        assert [int(n.replace(",", "")) for n in row.split()[1:4]] == sizes
+    monkeypatch.setattr("sys.argv", ["check", "nope"])
+    with pytest.raises(SystemExit, match=r"^check-corpus: .*no corpus 'nope'; there are: sample\."):
+        main()
+
+
+def test_another_corpus_beside_the_one_in_use_changes_nothing(clone_with_results: Clone) -> None:
+    clone = clone_with_results
+    other = clone.path / "data/inputs/corpora/my own"
+    other.mkdir()
+    (other / "train.conll").write_text(GOOD)
+    assert clone.run("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock")
+    output = clone.run("dvc", "exp", "run", "-S", "corpus=my own", "download")
+    assert "corpus my own\n" in output
+    assert "there is no test: it gets 6 of the 60 documents" in output
