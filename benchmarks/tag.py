@@ -139,8 +139,8 @@ def main() -> None:
     sentences = sum(len(each.sentences) for each in documents)
     print(f"{sentences:,} sentences of test, {words:,} words, the quickest of {ROUNDS} rounds\n")
     print(f"{'':44}{'1 thread':>10}{'2 threads':>10}")
-    for name, speeds in rows.items():
-        one, two = map(max, zip(*speeds, strict=True))
+    for name, each_round in rows.items():
+        one, two = map(max, zip(*each_round, strict=True))
         print(f"{name:44}{one:10,.0f}{two:10,.0f}")
     print(f"\n{'':44}{'':>7}ONNX Runtime{'PyTorch':>10}")
     print(f"{'a short text, median':44}{'':7}", end="")
