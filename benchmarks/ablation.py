@@ -61,10 +61,11 @@ def inputs_of_f1(revision: str) -> dict[str, str]:
         SystemExit: the commit lacks a dependency that dvc.yaml names.
     """
     stages = Revision.find(Path(), revision).stages()
+    stages.pop("export", None)  # which comes after the scores
     evaluate = stages.pop("evaluate")
     made = {out for stage in stages.values() for out in stage.outs}
     files = {dep for stage in stages.values() for dep in stage.deps} - made
-    files |= {dep for dep in evaluate.deps if dep.startswith("tagger/")}
+    files |= {dep for dep in evaluate.deps if re.match("tagger/(?!pages/)", dep)}
     files.add("evaluation/scoring.py")
     paths = sorted(files)
     try:

@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import flair
 import numpy as np
 import pandas as pd
 import torch
@@ -38,7 +39,7 @@ def labelled(table: pd.DataFrame, names: list[str]) -> list[Sentence]:
 
 
 def main() -> None:
-    """Print the seconds of the epoch and the sentences a second as JSON."""
+    """Print the seconds of the epoch, the sentences a second and the version as JSON."""
     torch.set_num_threads(THREADS)
     words = (DATA / "embeddings/words.txt").read_text(encoding="utf-8").split("\n")[:-1]
     rows = np.load(DATA / "embeddings/vectors.npy")
@@ -70,7 +71,7 @@ def main() -> None:
     start = time.perf_counter()
     tagger.predict([Sentence(list(tokens)) for tokens in test["tokens"]], BATCH_SIZE)
     speed = len(test) / (time.perf_counter() - start)
-    print(json.dumps({"epoch": epoch, "speed": speed}))
+    print(json.dumps({"epoch": epoch, "speed": speed, "version": f"flair {flair.__version__}"}))
 
 
 if __name__ == "__main__":

@@ -106,15 +106,18 @@ def test_an_exact_match_comes_first() -> None:
         pytest.param(b"\xef\xbb\xbf" + GLOVE.encode(), id="BOM before the first word"),
         pytest.param(TEXT.replace(" 2\nMay 3", " 2.0000\nMay +3e0"), id="other numbers"),
         pytest.param(TEXT.replace("0.5", "0.5" + 400 * "0"), id="many digits"),
-        pytest.param(gzip.compress(TEXT.encode()), id="gzip"),
-        pytest.param(gzip.compress(TEXT[:9].encode()) + gzip.compress(TEXT[9:].encode()), id="two"),
+        pytest.param(gzip.compress(TEXT.encode(), mtime=0), id="gzip"),
+        pytest.param(
+            gzip.compress(TEXT[:9].encode(), mtime=0) + gzip.compress(TEXT[9:].encode(), mtime=0),
+            id="two",
+        ),
         pytest.param(bz2.compress(GLOVE.encode()), id="bzip2"),
         pytest.param(lzma.compress(GLOVE.encode()), id="xz"),
         pytest.param(zipped("some/vectors.vec"), id="zip"),
         pytest.param(zipped("mine.txt", "__MACOSX/._mine.txt"), id="zip of macOS"),
         pytest.param(binary(WORDS, ROWS), id="word2vec's binary"),
         pytest.param(binary(WORDS, ROWS, end=""), id="gensim's binary"),
-        pytest.param(gzip.compress(binary(WORDS, ROWS)), id="binary, gzip"),
+        pytest.param(gzip.compress(binary(WORDS, ROWS), mtime=0), id="binary, gzip"),
     ],
 )
 def test_the_same_vectors_in_each_form(tmp_path: Path, data: str | bytes) -> None:
@@ -212,9 +215,9 @@ def test_a_real_replacement_character_is_not_told(
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'}\n", " has no vectors that can be read"),
         (b"SQLite format 3\x00\x10\x00", " has no vectors that can be read"),
         (b"\xba\x16\x4f\x2f\x0c\x00\x00\x00 fastText, cut", " is damaged"),
-        (gzip.compress(b"vectors.tar\0\0\0 ustar"), " has no vectors that can be read"),
-        (gzip.compress(TEXT.encode())[:-9], " is damaged"),
-        (gzip.compress(TEXT.encode())[:-8] + b"12345678", " is damaged"),
+        (gzip.compress(b"vectors.tar\0\0\0 ustar", mtime=0), " has no vectors that can be read"),
+        (gzip.compress(TEXT.encode(), mtime=0)[:-9], " is damaged"),
+        (gzip.compress(TEXT.encode(), mtime=0)[:-8] + b"12345678", " is damaged"),
         (b"BZh91AY&SY", " is damaged"),
         (zipped("a.txt")[:-9], " is damaged"),
         (zipped("a.txt", "b.txt"), r" holds 2 files \(a.txt, b.txt\), not one; unpack"),
@@ -329,7 +332,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for gensim-data with a model `tiny`, and an empty folder to download to."""
     folder = tmp_path / "hub"
     (folder / "tiny").mkdir(parents=True)
-    data = gzip.compress(TEXT.encode())
+    data = gzip.compress(TEXT.encode(), mtime=0)
     (folder / "tiny" / "tiny.gz").write_bytes(data)
     (folder / "tiny" / "__init__.py").write_text("raise SystemExit('downloaded code ran')")
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -361,7 +364,7 @@ def test_a_model_is_downloaded_once_and_its_code_never_runs(tmp_path: Path, hub:
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(tmp_path: Path, hub: Path) -> None:
-    (hub / "tiny" / "tiny.gz").write_bytes(gzip.compress(b"1 1\nthe 1\n"))
+    (hub / "tiny" / "tiny.gz").write_bytes(gzip.compress(b"1 1\nthe 1\n", mtime=0))
     with pytest.raises(
         InputError, match=r"could not get tiny, of MD5 \w{32}, into .*: Checksum comparison failed"
     ):

@@ -198,7 +198,7 @@ def test_an_error_of_the_code_keeps_its_traceback(
 def test_what_is_no_stage_gets_a_list_of_them(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "stages", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    usage = "usage: python -m stages {download,embed,index,train,evaluate} PATH…\n"
+    usage = "usage: python -m stages {download,embed,index,train,evaluate,export} PATH…\n"
     assert (done.returncode, done.stderr) == (1, usage)
 
 
