@@ -67,7 +67,7 @@ class Tagger:
             folder: the folder, `data/tagger` in the pipeline
             runtime: `onnx` runs the model in 8-bit integers with ONNX Runtime. `torch` runs it in
                 single precision with PyTorch, which must be installed, as the stage `evaluate`
-                does; it sets PyTorch to one thread, of which `threads` then run side by side
+                does; each of `threads` sets PyTorch to one thread, and keeps to it
             threads: how many tag side by side; by default one for each core of the process
 
         Raises:
@@ -96,9 +96,9 @@ class Tagger:
             vectors = file.get_tensor("vectors")
             crf = [file.get_tensor(f"crf.{name}") for name in ("transitions", "starts", "ends")]
         if runtime == "torch":
-            from tagger.model.checkpoint import load_model  # here, since PyTorch may be missing
+            from tagger.model.checkpoint import OneThread, load_model  # PyTorch may be missing
 
-            scorer: Scorer = load_model(folder / MODEL, vectors, configuration)
+            scorer: Scorer = OneThread(load_model(folder / MODEL, vectors, configuration))
         else:
             from tagger.model.onnx import OnnxScorer
 

@@ -15,8 +15,9 @@ from tests.conftest import Clone, commit_all
 
 CACHED = [
     "data/corpus", "data/embeddings", "data/index", "data/model", "data/curve.csv",
-    "data/predictions", "data/report",
+    "data/predictions", "data/report", "data/tagger",
 ]  # fmt: skip
+AFTER_TRAIN = {"evaluate": ["after train"], "export": ["after train, evaluate"]}
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +108,7 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
             {
                 "train": ["changed: tagger/model"],
                 "evaluate": ["changed: tagger/model", "after train"],
+                "export": ["changed: tagger/model", "after train, evaluate"],
             },
         ),
         (
@@ -117,27 +119,36 @@ def change_a_hash_in_the_lock(clone: Clone) -> None:
                 "index": ["changed: requirements.lock", "after download, embed"],
                 "train": ["changed: requirements.lock", "after embed, index"],
                 "evaluate": ["changed: requirements.lock", "after download, embed, train"],
+                "export": ["changed: requirements.lock", "after embed, index, train, evaluate"],
             },
         ),
         (
             change_a_parameter,
             {
                 "train": ["parameter hidden: 16 in dvc.lock, 24 in params.yaml"],
-                "evaluate": ["after train"],
+                **AFTER_TRAIN,
             },
         ),
-        (change_a_result, {"evaluate": ["changed: metrics/metrics.json"]}),
-        (delete_a_result, {"evaluate": ["deleted: metrics/metrics.json"]}),
-        (change_a_command, {"train": ["changed command"], "evaluate": ["after train"]}),
+        *[
+            (
+                change,
+                {
+                    "evaluate": [f"{what}: metrics/metrics.json"],
+                    "export": [f"{what}: metrics/metrics.json", "after evaluate"],
+                },
+            )
+            for change, what in ((change_a_result, "changed"), (delete_a_result, "deleted"))
+        ],
+        (change_a_command, {"train": ["changed command"], **AFTER_TRAIN}),
+        (add_a_dependency, {"train": ["not in dvc.lock: data/corpus"], **AFTER_TRAIN}),
+        (add_an_output, {"train": ["not in dvc.lock: data/new"], **AFTER_TRAIN}),
         (
-            add_a_dependency,
-            {"train": ["not in dvc.lock: data/corpus"], "evaluate": ["after train"]},
+            delete_code,
+            {"evaluate": ["deleted: stages/evaluate.py"], "export": ["after evaluate"]},
         ),
-        (add_an_output, {"train": ["not in dvc.lock: data/new"], "evaluate": ["after train"]}),
-        (delete_code, {"evaluate": ["deleted: stages/evaluate.py"]}),
         (
             change_a_hash_in_the_lock,
-            {"evaluate": ["dvc.lock has another data/model here than train made"]},
+            {"export": ["dvc.lock has another data/model here than train made"]},
         ),
     ],
 )
@@ -194,10 +205,9 @@ def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
     commit_all(clone)
     (clone.path / "tagger/model/crf.py").unlink()  # of the working tree alone
     later, earlier = (read_lock(Revision.find(clone.path, name)) for name in ("HEAD", "HEAD~1"))
-    assert list(later.stale) == ["train", "evaluate"]
-    assert later.stale["evaluate"] == ["after train"]
+    assert later.stale == {"train": later.stale["train"], **AFTER_TRAIN}
     assert earlier == ({}, [])
-    assert list(check(clone.path).stale) == ["train", "evaluate"]
+    assert list(check(clone.path).stale) == ["train", *AFTER_TRAIN]
 
 
 def test_a_shallow_clone_will_do(clone_with_results: Clone, tmp_path: Path) -> None:

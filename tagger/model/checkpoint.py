@@ -6,7 +6,7 @@ stay in a folder of their own.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from tagger.encoding.encoder import CHARACTERS, TRAIN_TOKENS, Encoder
+from tagger.encoding.split import Batch
 from tagger.encoding.vocabulary import VECTORS, WORDS, read_vectors
 from tagger.files import check_hashes, hash_files, reading
 from tagger.model.bilstm_crf import BiLSTMCRF
@@ -99,6 +100,18 @@ def load_model(path: Path, vectors: np.ndarray, configuration: TaggerConfigurati
         weights.pop("vectors", None)
         model.load_state_dict(weights)
     return model.eval()
+
+
+@dataclass(frozen=True)
+class OneThread:
+    """A model that scores on one of PyTorch's threads, for several of ours side by side."""
+
+    model: BiLSTMCRF
+
+    def score(self, batch: Batch) -> np.ndarray:
+        """The emissions, [tokens, tags] float32."""
+        torch.set_num_threads(1)  # of the thread that calls
+        return self.model.score(batch)
 
 
 def decoder_of(model: BiLSTMCRF) -> Decoder:
