@@ -76,7 +76,7 @@ def make_corpus(folder: Path, count: int) -> None:
 
 
 def make_vectors(folder: Path) -> None:
-    """Write word vectors as the stage `embed` does, those of a tenth of the corpora's words."""
+    """Write word vectors of random numbers, as the stage `embed` writes what it reads."""
     folder.mkdir(parents=True)
     write_lines(folder / WORDS, [f"w{rank}" for rank in range(1, WORD_COUNT + 1)])
     vectors = np.random.default_rng(0).standard_normal((WORD_COUNT, DIMENSION), np.float32)
