@@ -128,7 +128,7 @@ def _start_ray() -> Any:
     import ray.data  # not before, since it reads the environment
 
     warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
-    ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
