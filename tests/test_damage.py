@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 RESULTS = ["metrics.json", "confusion.csv", "intervals.csv", "sentences.csv"]
 STAGES: dict[str, tuple[list[str], list[str]]] = {  # its inputs, its outputs
     "download": (["corpora/sample"], ["out"]),
-    "embed": (["vectors"], ["out"]),
+    "embed": (["vectors/sample"], ["out"]),
     "index": (["corpus", "embeddings"], ["out"]),
     "train": (["embeddings", "index"], ["out", "out.csv"]),
     "evaluate": (
@@ -63,6 +63,11 @@ def inputs(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def remove(paths: list[str]) -> None:
+    for path in map(Path, paths):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_damaged_input_is_named_in_one_line(
     name: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +77,7 @@ def test_a_damaged_input_is_named_in_one_line(
     shutil.copytree(inputs, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GENSIM_DATA_DIR", str(tmp_path))
+    remove(made)  # what the fixture has made
     files = [Path("params.yaml")]
     for path in map(Path, read):
         files += sorted(path.rglob("*.*")) if path.is_dir() else [path]
@@ -90,7 +96,6 @@ def test_a_damaged_input_is_named_in_one_line(
                     wrong.append((str(file), damage, "kept something"))
             except Exception as error:
                 wrong.append((str(file), damage, repr(error)))
-            for path in map(Path, made):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(made)
         file.write_bytes(data)
     assert wrong == []
