@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -182,6 +185,34 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "http_proxy": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
     }
+
+
+@contextmanager
+def s3_server(variables: Mapping[str, str]) -> Iterator[int]:
+    """Run moto's server of S3, which keeps everything in memory, on a port of this machine.
+
+    Args:
+        variables: its environment
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "--port", "0"],
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    try:
+        for line in process.stderr:
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                break
+        else:
+            pytest.fail("the server never began")
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield int(found[1])
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")

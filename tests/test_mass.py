@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -23,7 +22,7 @@ import pytest
 from tagger import Tagger
 from tagger.document import Document
 from tagger.files import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, s3_server
 
 pytest.importorskip("ray", reason="no Ray: make mass")
 
@@ -162,32 +161,17 @@ def store() -> Iterator[dict[str, str]]:
     pytest.importorskip("moto.server", reason="no server of S3: make remote")
     import boto3
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "--port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr
-    try:
-        for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                break
-        else:
-            pytest.fail("the server never began")
-        options: Any = {"region_name": "us-east-1", "endpoint_url": found[0]}
-        keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    with s3_server(os.environ) as port:
+        address = f"http://127.0.0.1:{port}"
+        options: Any = {"region_name": "us-east-1", "endpoint_url": address}
         options |= {name.lower(): value for name, value in keys.items()}
         boto3.client("s3", **options).create_bucket(Bucket="team")
-        threading.Thread(target=process.stderr.read, daemon=True).start()
         yield keys | {
-            "AWS_ENDPOINT_URL": found[0],
+            "AWS_ENDPOINT_URL": address,
             "AWS_DEFAULT_REGION": "us-east-1",
             "no_proxy": "127.0.0.1",
         }
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")

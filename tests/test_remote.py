@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Clone, commit_all
+from tests.conftest import ROOT, Clone, commit_all, s3_server
 from tests.test_pipeline import UP_TO_DATE, ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("remote")]  # one server, in one worker
@@ -89,22 +88,8 @@ def server(environment: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
     import boto3
     from botocore.config import Config
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "--port", "0"],
-        env=environment | {"INITIAL_NO_AUTH_ACTION_COUNT": "4"},  # then it asks for keys
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr
-    try:
-        for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-                break
-        else:
-            pytest.fail("the server never began")
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        port = int(found[1])
+    variables = environment | {"INITIAL_NO_AUTH_ACTION_COUNT": "4"}  # then it asks for keys
+    with s3_server(variables) as port:
         options: Any = {
             "endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1",
             "aws_access_key_id": "none", "aws_secret_access_key": "none",
@@ -122,9 +107,6 @@ def server(environment: dict[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
         yield port, keys
-    finally:
-        process.kill()
-        process.wait()
 
 
 @dataclass
