@@ -11,8 +11,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
+try:
+    import uvicorn
+    from fastapi import FastAPI
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}: `make serve` installs it, or `pip install` with the extra `serve`.")
 
 from tagger.apply import Tagger
 from tagger.files import InputError, sha256
