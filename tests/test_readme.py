@@ -54,7 +54,9 @@ def test_the_classrooms_command_is_that_of_the_ablation() -> None:
     assert re.findall(r"-S (\S+)", command) == settings.split()
 
 
-@pytest.mark.parametrize("name", ["train", "tag", "serve", "peers", "text", "processors", "verdicts"])
+@pytest.mark.parametrize(
+    "name", ["train", "tag", "serve", "peers", "text", "processors", "verdicts"]
+)
 def test_the_benchmarks_latest_output_is_quoted(name: str) -> None:
     output = (ROOT / f"benchmarks/{name}.txt").read_text(encoding="utf-8")
     assert f"\n{output}" in README
