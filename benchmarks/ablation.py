@@ -109,6 +109,7 @@ def run(model: str, seed: int) -> float:
             "--temp",
             "--name",
             name,
+            "evaluate",
         ]
         for setting in settings:
             command += ["-S", setting]

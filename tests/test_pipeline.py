@@ -81,7 +81,7 @@ def test_an_experiment_reruns_what_depends_on_it_and_shows_in_the_diffs(
     clone = clone_with_results
     before = metrics(clone)
     output = clone.run("dvc", "exp", "run", "-S", "hidden=24", "-S", "learning_rate=0.00001")
-    assert ran(output) == ["train", "evaluate"]
+    assert ran(output) == ["train", "evaluate", "export"]
     assert "learning_rate: 1e-05" in clone.read("params.yaml"), "which is no number to PyYAML"
     after = metrics(clone)
     assert before["test"]["f1"] != after["test"]["f1"]
@@ -184,7 +184,7 @@ def test_an_end_in_the_middle_needs_no_manual_step(
     assert not (clone.path / "data/model").exists()
     assert not (clone.path / "data/curve.csv").exists()
     clone.edit("params.yaml", "epochs: 1000", "epochs: 4")
-    assert ran(clone.run("dvc", "repro")) == ["train", "evaluate"]
+    assert ran(clone.run("dvc", "repro")) == ["train", "evaluate", "export"]
     assert clone.read("dvc.lock") == expected
     assert clone.run("git", "status", "--short") == ""
 
@@ -223,11 +223,11 @@ def test_make_repro_fails_where_the_cache_could_not_hold_an_output(
     shutil.rmtree(place)
     place.symlink_to("/proc")  # instead of a full disk: nothing can be written there
     output = clone.run("make", "repro", status=2)
-    assert ran(output) == ["evaluate"]
+    assert ran(output) == ["evaluate", "export"]
     assert re.search(r"not in cache: +data/report", output)
     assert "repro: dvc.lock does not hold for this: see the errors above" in output
     place.unlink()
-    assert ran(clone.run("make", "repro")) == ["evaluate"]
+    assert ran(clone.run("make", "repro")) == ["evaluate", "export"]
     assert clone.run("git", "status", "--short") == ""
 
 
