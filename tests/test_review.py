@@ -306,7 +306,9 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
         "* `train`: tagger/model/crf.py\n* `evaluate`: stages/evaluate.py, tagger/model/crf.py\n"
         in text
     )
-    assert "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate, export." in printed
+    assert (
+        "**dvc.lock is not current**: `dvc repro` would rerun train, evaluate, export." in printed
+    )
 
     # From git alone: a clone without cache; two revisions; runs of several seeds as experiments.
     clone.run("git", "checkout", "-q", ".")
