@@ -131,7 +131,7 @@ bench-processors: .venv/done  ## after repro: how far F1 moves with other thread
 	$(call measure,processors)
 
 test:  ## ruff, mypy and the whole test suite
-test-fast:  ## the same without the tests that start DVC or a browser: under 45 seconds
+test-fast:  ## the same without the tests that start DVC or a browser: about a minute
 test-fast: chosen = -m "not slow"
 test test-fast: .venv/done
 	.venv/bin/python -m ruff check
