@@ -143,14 +143,16 @@ class Clone:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command that runs beside the test, in a process group of its own.
 
-        SIGINT ends it even if the tests run where SIGINT is ignored, as in the background of a
-        shell script: a command would inherit that.
+        Signals end it even if the tests run where they are ignored, as SIGINT is in the background
+        of a shell script, and SIGHUP under nohup: a command would inherit that.
         """
+
+        def restore() -> None:
+            for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+                signal.signal(each, signal.SIG_DFL)
+
         return subprocess.Popen(
-            command,
-            **self._options,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            command, **self._options, start_new_session=True, preexec_fn=restore
         )
 
     def read(self, file: str) -> str:
