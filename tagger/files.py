@@ -24,7 +24,12 @@ def atomic_output(path: Path) -> Iterator[Path]:
     If an error ends the block, or `before_rename` raises one, nothing stands at `path` that looks
     whole. What a killed process left behind is removed by the next one. The temporary name keeps
     the suffix of `path`, since some writers choose the format by it.
+
+    Raises:
+        InputError: `path` is a device or a pipe. Root may remove those, /dev/null too.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a device or a pipe, which is not replaced; give another name")
     partial = partial_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(partial)
