@@ -414,7 +414,9 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
         InputError: dvc.yaml is not YAML, or has no stages.
     """
     assert base.commit
-    files = git(base.root, "diff", "-z", "--name-only", base.commit, *filter(None, [head.commit]))
+    # Of a file that was moved both names count: it may have left what a stage depends on.
+    options = ("-z", "--name-only", "--no-renames")
+    files = git(base.root, "diff", *options, base.commit, *filter(None, [head.commit]))
     if head.commit is None:
         files += git(base.root, "ls-files", "-z", "--others", "--exclude-standard")
     old_stages, new_stages = base.stages(), head.stages()

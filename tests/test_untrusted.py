@@ -264,6 +264,14 @@ def test_a_name_that_git_quotes_is_the_same_file(repository: Repository) -> None
     assert found == {"train": ["code/münchen \t.py"]}
 
 
+def test_code_that_moves_away_has_changed(repository: Repository) -> None:
+    code = "".join(f"a = {i}\n" for i in range(100))
+    base = repository.commit(FILES | {"code/moved.py": code})
+    repository.commit(FILES | {"elsewhere/moved.py": code})
+    found = changed_code(Revision(repository.path, "base", base), repository.find())
+    assert found == {"train": ["code/moved.py"]}
+
+
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
     for old, new in zip("abcdefghi", "bcdefghij", strict=True)
