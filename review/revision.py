@@ -115,8 +115,8 @@ def empty_tree(cache: str) -> Iterator[Path]:
 
 
 def end_on_signals() -> None:
-    """End as by an error on SIGTERM and SIGHUP, so that what runs is ended and folders removed."""
-    ends = [signal.SIGTERM, signal.SIGHUP]
+    """End as by an error on SIGINT, SIGTERM and SIGHUP: what runs is ended, folders are removed."""
+    ends = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
     def end(number: int, _: object) -> None:
         for other in ends:  # a second one must not interrupt the removal
