@@ -108,7 +108,8 @@ def empty_tree(cache: str) -> Iterator[Path]:
         # Without a setting, DVC keeps its notes on the folder in another one that outlives it.
         (tree / ".dvc/config").write_text(
             "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-            f"    site_cache_dir = {folder}/site\n[cache]\n    dir = {cache}\n",
+            # In quotes, since a comma would make a list of a path, and # a comment.
+            f'    site_cache_dir = "{folder}/site"\n[cache]\n    dir = "{cache}"\n',
             encoding="utf-8",
         )
         yield tree

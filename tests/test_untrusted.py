@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dvc.config import Config
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -258,6 +259,12 @@ def test_what_the_cache_has_under_a_hash_may_be_something_else(
         repository.find().predictions("test")
     (folder / f"{30 * '0'}.dir").write_text("[]")
     assert repository.find().predictions("test") is None
+
+
+def test_any_path_of_a_cache_is_kept() -> None:
+    for path in ("/home/C#/a b", "/home/a, b/é", "/home/it's"):
+        with empty_tree(path) as tree:
+            assert Config.load_file(str(tree / ".dvc/config"))["cache"]["dir"] == path
 
 
 def test_a_name_that_git_quotes_is_the_same_file(repository: Repository) -> None:
