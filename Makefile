@@ -39,7 +39,7 @@ from pathlib import Path
 
 needed = (
     ".dvc", ".dvcignore", "dvc.yaml", "evaluation", "params.yaml", "requirements.lock", "stages",
-    "tagger", "data/inputs/corpora/sample", "data/inputs/vectors/sample*",
+    "tagger", "data/inputs/corpora/sample", "data/inputs/vectors/sample",
 )
 listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *needed)
 for name in set(subprocess.run(listed, stdout=-1, check=True, text=True).stdout.split("\0")):
