@@ -314,7 +314,7 @@ def test_a_change_is_reviewed(clone_with_results: Clone, tmp_path: Path) -> None
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "exp", "run", "--temp", "--name", "wider-2", "-S", "seed=2")
     printed, text, page = run_review(
-        clone, "--base", "wider", "wider-2", "--head", "wider-2", "wider", "--check"
+        clone, "--base", "main", "wider-2", "--head", "wider", "wider-2", "--check"
     )
     assert "Means over 2 and 2 runs" in text
     assert "Each side is one run" not in text
