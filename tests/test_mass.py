@@ -141,8 +141,8 @@ def test_every_document_is_there_once_though_processes_are_killed(
     texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(files * rows)]
     for i in range(files):
         ids = list(range(i * rows, (i + 1) * rows))
-        columns = {"id": ids, "text": texts[ids[0] : ids[-1] + 1], "n": ids}
-        write_table(tmp_path / f"in/folder/{i // 4}/{i}.parquet", **columns)
+        some = texts[i * rows : (i + 1) * rows]
+        write_table(tmp_path / f"in/folder/{i // 4}/{i}.parquet", id=ids, text=some, n=ids)
     source, target, home, log = (tmp_path / name for name in ("in", "out", "home", "log"))
     home.mkdir()
     command = ("tagger.mass", sample_tagger, source, target)
@@ -254,8 +254,8 @@ def test_a_cluster_tags_what_is_in_s3(
         pq.write_table(table, stream)
     with files.open_output_stream("team/in/cut.parquet") as stream:
         pq.write_table(table, stream)
-    command = ("tagger.mass", sample_tagger, "s3://team/in", "s3://team/out")
-    command += ("--text", "body", "--id", "key", "--actors")
+    places = ("s3://team/in", "s3://team/out")
+    command = ("tagger.mass", sample_tagger, *places, "--text", "body", "--id", "key", "--actors")
     logs = (tmp_path / "refused", tmp_path / "tagged")
 
     with (

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,8 @@ try:
     import pyarrow.parquet as pq
     from pyarrow.dataset import dataset
     from pyarrow.fs import FileSelector, FileSystem
+
+    version("ray")  # which is imported later
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}: `make mass` installs it, or `pip install` with the extra `mass`.")
 
@@ -110,25 +113,10 @@ def tag_files(job: argparse.Namespace, files: list[dict[str, str]]) -> Counter[s
     Raises:
         InputError: there are not enough CPUs, or some files could not be tagged.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
-    options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parents[1])]}}
-    if not os.environ.get("RAY_ADDRESS"):
-        # Ray listens on all interfaces, but only to those that have the token. This one is gone at
-        # the end of the run; without it, Ray would write one to ~/.ray.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        options = {"address": "local", "include_dashboard": False, "object_store_memory": 2**28}
-    import ray.data  # not before, since it reads the environment
-
-    warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
-    logging.disable(logging.ERROR)  # what goes wrong is told below
+    ray = _start_ray()
     done: Counter[str] = Counter()
     failure = f"an actor died {TRIES} times, as it does where memory is short"
     try:
-        ray.init(log_to_driver=False, **options)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # the other files are tagged all the same
         cpus = int(ray.cluster_resources().get("CPU", 0))
         actors = job.actors or max(1, cpus - 1)
         if actors > cpus:
@@ -155,6 +143,27 @@ def tag_files(job: argparse.Namespace, files: list[dict[str, str]]) -> Counter[s
             "and give the command again for the rest"
         )
     return done
+
+
+def _start_ray() -> Any:
+    """Connect to the cluster that RAY_ADDRESS names, or start Ray for this process alone."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
+    options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parents[1])]}}
+    if not os.environ.get("RAY_ADDRESS"):
+        # Ray listens on all interfaces, but only to those that have the token. This one is gone at
+        # the end of the run; without it, Ray would write one to ~/.ray.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        options = {"address": "local", "include_dashboard": False, "object_store_memory": 2**28}
+    import ray.data  # not before, since it reads the environment
+
+    warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
+    logging.disable(logging.ERROR)  # what goes wrong is told at the end
+    ray.init(log_to_driver=False, **options)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # the other files are tagged all the same
+    return ray
 
 
 class Actor:
