@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -134,7 +134,7 @@ def entities(tagger: Tagger, texts: Iterable[str]) -> list[list[dict[str, Any]]]
 
 
 @pytest.mark.slow
-def test_every_document_is_there_once_though_processes_are_killed(
+def test_every_document_is_there_once_though_an_actor_is_killed(
     tmp_path: Path, sample_tagger: Path
 ) -> None:
     files, rows = 8, 60
@@ -146,32 +146,19 @@ def test_every_document_is_there_once_though_processes_are_killed(
     source, target, home, log = (tmp_path / name for name in ("in", "out", "home", "log"))
     home.mkdir()
     command = ("tagger.mass", sample_tagger, source, target)
-    environment = {"HOME": str(home)}
 
-    with running(log, *command, environment=environment) as process:
+    with running(log, *command, environment={"HOME": str(home)}) as process:
         wait_until(lambda: bool(finished(target)), "the first file", process, log)
-        process.kill()
-        wait_until(lambda: not actors(process), "the end of the actors")
-    first = finished(target)
-    assert len(first) < files
-    for path in first:
-        assert pq.read_table(path).num_rows == rows
-
-    with running(log, *command, environment=environment) as process:
-        wait_until(lambda: len(finished(target)) > len(first), "one more file", process, log)
+        actors(process)[0].kill()
         assert len(finished(target)) < files
-        actors(process)[0].send_signal(signal.SIGKILL)
         output = finish(process, log, 0)
-    left = files - len(first)
-    assert f"{left} of {left} files, {left * rows} documents\n" in output
-    assert f"{left * rows} documents tagged into {target}, 0 with an error" in output
+    assert f"{files} of {files} files, {len(texts)} documents\n" in output
+    assert f"{len(texts)} documents tagged into {target}, 0 with an error" in output
     assert "Elena" not in output
+    assert list(home.iterdir()) == []
 
-    second = finished(target)
-    assert {path: second[path] for path in first} == first
     assert sorted(path.name for path in target.iterdir()) == ["_tagger.json", "folder"]
     assert len(list((target / "folder").rglob("*.*"))) == files
-    assert list(home.iterdir()) == []
     table = pq.read_table(target)
     assert table.schema.names == ["id", "text", "n", "entities", "error"]
     tagged = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
@@ -182,9 +169,10 @@ def test_every_document_is_there_once_though_processes_are_killed(
     assert [row["entities"] for row in tagged] == expected
     assert sum(map(len, expected)) > len(texts)
 
-    with running(log, *command, environment=environment) as process:  # which starts no Ray
+    before = finished(target)
+    with running(log, *command, environment={"HOME": str(home)}) as process:  # without Ray
         assert "0 documents tagged" in finish(process, log, 0)
-    assert finished(target) == second
+    assert finished(target) == before
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +197,8 @@ def store() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def cluster(
     store: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """The variables for a cluster of Ray with two CPUs, where nodes know the store."""
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
+    """A cluster of Ray with two CPUs, where nodes know the store, and the variables to use it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     variables = store | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
@@ -222,14 +210,18 @@ def cluster(
         log, *command, *options, environment=variables | node, folder=Path("/")
     ) as process:
         wait_until(lambda: "Ray runtime started" in log.read_text(), "the start", process, log)
-        yield variables | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
+        yield process, variables | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
 
 
 @pytest.mark.slow
-def test_a_cluster_tags_what_is_in_s3(
-    tmp_path: Path, sample_tagger: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
+    tmp_path: Path,
+    sample_tagger: Path,
+    cluster: tuple[subprocess.Popen[bytes], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in cluster.items():
+    nodes, environment = cluster
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     files, _ = mass.open_folder("s3://team/in")
     texts = [f"Elena Price {i}\nin Hill \N{GRINNING FACE}" for i in range(600)]
@@ -254,29 +246,56 @@ def test_a_cluster_tags_what_is_in_s3(
         pq.write_table(table, stream)
     with files.open_output_stream("team/in/cut.parquet") as stream:
         pq.write_table(table, stream)
-    places = ("s3://team/in", "s3://team/out")
-    command = ("tagger.mass", sample_tagger, *places, "--text", "body", "--id", "key", "--actors")
-    logs = (tmp_path / "refused", tmp_path / "tagged")
+    for i in range(8):
+        keys, long = range(i * 150, (i + 1) * 150), "Elena Price lives in Hill .\n" * 20
+        with files.open_output_stream(f"team/in/0/{i}.parquet") as stream:
+            pq.write_table(pa.table({"key": keys, "body": [long] * 150}), stream)
+    # All CPUs are the actors': with another task to run beside them, this would hang.
+    options = ("--text", "body", "--id", "key", "--actors", "2")
+    command = ("tagger.mass", sample_tagger, "s3://team/in", "s3://team/out", *options)
+    log = tmp_path / "log"
 
-    with (
-        running(logs[0], *command, "3", environment=cluster) as refused,
-        # All CPUs are the actors': with another task to run beside them, this would hang.
-        running(logs[1], *command, "2", environment=cluster) as tagged,
-    ):
-        output = finish(refused, logs[0], 1)
-        assert "--actors 3 would wait for ever: Ray has 2 CPUs" in output
-        output = finish(tagged, logs[1], 1)
-    assert f"{607 + 1 + 6} documents tagged into s3://team/out, {7 + 4} with an error" in output
+    def tables() -> dict[str, tuple[Any, Any]]:
+        """The files in OUT that have their names, with the time of each and what is in it."""
+        infos = files.get_file_info(
+            pa.fs.FileSelector("team/out", allow_not_found=True, recursive=True)
+        )
+        return {
+            info.path.removeprefix("team/out/"): (
+                info.mtime_ns,
+                pq.read_table(info.path, filesystem=files),
+            )
+            for info in infos
+            if info.is_file and not info.base_name.startswith("_")
+        }
 
-    names = [i.path for i in files.get_file_info(pa.fs.FileSelector("team/out", recursive=True))]
-    assert sorted(name for name in names if "." in name) == [
-        "team/out/_tagger.json",
-        "team/out/a/lines.jsonl.parquet",
-        "team/out/cut.parquet.parquet",
-        "team/out/packed.jsonl.gz.parquet",
-        "team/out/t.parquet.parquet",
+    with running(log, *command, environment=environment) as process:
+        wait_until(lambda: bool(tables()), "the first file", process, log)
+        assert len(actors(nodes)) == 2
+        process.kill()
+        wait_until(lambda: not actors(nodes), "the end of the actors")
+    first = tables()
+    with running(log, *command, environment=environment) as process:
+        output = finish(process, log, 1)
+    second = tables()
+    assert sorted(second) == [
+        *(f"0/{i}.parquet.parquet" for i in range(8)),
+        "a/lines.jsonl.parquet",
+        "cut.parquet.parquet",
+        "packed.jsonl.gz.parquet",
+        "t.parquet.parquet",
     ]
-    rows = pq.read_table("team/out/a", filesystem=files).to_pylist()
+    assert len(first) < len(second)
+    assert {name: second[name] for name in first} == first
+    new = [table for name, (_, table) in second.items() if name not in first]
+    documents, errors = (sum(map(len, new)), sum(len(table["error"].drop_null()) for table in new))
+    summary = f"{documents} documents tagged into s3://team/out, {errors} with an error"
+    assert summary in output
+
+    assert sum(len(table) for _, table in second.values()) == 8 * 150 + 607 + 1 + 6
+    keys_of_0 = [key for i in range(8) for key in second[f"0/{i}.parquet.parquet"][1]["key"]]
+    assert [key.as_py() for key in keys_of_0] == list(range(8 * 150))
+    rows = second["a/lines.jsonl.parquet"][1].to_pylist()
     wrong, right = (
         [row for row in rows if bool(row["error"]) is is_bad] for is_bad in (True, False)
     )
@@ -287,10 +306,9 @@ def test_a_cluster_tags_what_is_in_s3(
     for row, message in zip(wrong, bad.values(), strict=True):
         assert message in row["error"]
         assert (row["body"], row["entities"]) == (None, None)
-    (row,) = pq.read_table("team/out/packed.jsonl.gz.parquet", filesystem=files).to_pylist()
+    (row,) = second["packed.jsonl.gz.parquet"][1].to_pylist()
     assert (row["key"], row["body"], row["fields"]) == ("p", "Elena Price", '{"more": [1, null]}')
-    rows = pq.read_table("team/out/t.parquet.parquet", filesystem=files, columns=["error"])
-    assert rows["error"].to_pylist() == [
+    assert second["t.parquet.parquet"][1]["error"].to_pylist() == [
         None, "the text is null", "the text is not UTF-8: invalid start byte"
     ]  # fmt: skip
 
@@ -393,3 +411,12 @@ def test_a_file_that_breaks_off_has_no_output_and_says_why(tmp_path: Path) -> No
         assert target.exists() is not bool(failure)
     assert pq.read_table(target).num_rows == 3000
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_more_actors_than_cpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = SimpleNamespace(
+        cluster_resources=lambda: {"CPU": 2.0}, exceptions=SimpleNamespace(RayError=RuntimeError)
+    )
+    monkeypatch.setattr(mass, "_start_ray", lambda: ray)
+    with pytest.raises(InputError, match="--actors 3 would wait for ever: Ray has 2 CPUs"):
+        mass.tag_files(job(tmp_path, actors=3), [{}])

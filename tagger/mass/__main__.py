@@ -102,9 +102,9 @@ def plan(job: argparse.Namespace) -> list[dict[str, str]]:
         old = stream.read().decode()
     if old != made:
         raise InputError(f"{job.target} was made with {old}, not {made}: remove or rename it")
-    names = [path.removeprefix(folder) or path[path.rindex("/") :] for path in paths]
-    targets = {path: f"{out}{name}.parquet" for path, name in zip(paths, names, strict=True)}
-    return [{"source": s, "target": t} for s, t in targets.items() if t not in finished]
+    names = {path: path.removeprefix(folder) or path[path.rindex("/") :] for path in paths}
+    files = [{"source": path, "target": f"{out}{name}.parquet"} for path, name in names.items()]
+    return [file for file in files if file["target"] not in finished]
 
 
 def tag_files(job: argparse.Namespace, files: list[dict[str, str]]) -> Counter[str]:
