@@ -27,7 +27,7 @@ from tests.conftest import ROOT, s3_server
 
 pytest.importorskip("ray", reason="no Ray: make mass")
 
-from tagger.mass import __main__ as mass
+from tagger import mass
 
 LIMIT = 120  # seconds that a test waits for anything before it fails
 
@@ -279,11 +279,11 @@ def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
         output = finish(process, log, 1)
     second = tables()
     assert sorted(second) == [
-        *(f"0/{i}.parquet.parquet" for i in range(8)),
+        *(f"0/{i}.parquet" for i in range(8)),
         "a/lines.jsonl.parquet",
-        "cut.parquet.parquet",
+        "cut.parquet",
         "packed.jsonl.gz.parquet",
-        "t.parquet.parquet",
+        "t.parquet",
     ]
     assert len(first) < len(second)
     assert {name: second[name] for name in first} == first
@@ -293,7 +293,7 @@ def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
     assert summary in output
 
     assert sum(len(table) for _, table in second.values()) == 8 * 150 + 607 + 1 + 6
-    keys_of_0 = [key for i in range(8) for key in second[f"0/{i}.parquet.parquet"][1]["key"]]
+    keys_of_0 = [key for i in range(8) for key in second[f"0/{i}.parquet"][1]["key"]]
     assert [key.as_py() for key in keys_of_0] == list(range(8 * 150))
     rows = second["a/lines.jsonl.parquet"][1].to_pylist()
     wrong, right = (
@@ -308,7 +308,7 @@ def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
         assert (row["body"], row["entities"]) == (None, None)
     (row,) = second["packed.jsonl.gz.parquet"][1].to_pylist()
     assert (row["key"], row["body"], row["fields"]) == ("p", "Elena Price", '{"more": [1, null]}')
-    assert second["t.parquet.parquet"][1]["error"].to_pylist() == [
+    assert second["t.parquet"][1]["error"].to_pylist() == [
         None, "the text is null", "the text is not UTF-8: invalid start byte"
     ]  # fmt: skip
 
@@ -325,7 +325,7 @@ def test_what_is_finished_is_left_out(tmp_path: Path) -> None:
         write_table(tmp_path / "in" / name)
     files = mass.plan(job(tmp_path))
     assert files == [
-        {"source": f"{tmp_path}/in/{name}", "target": f"{tmp_path}/out/{name}.parquet"}
+        {"source": f"{tmp_path}/in/{name}", "target": f"{tmp_path}/out/{name}"}
         for name in ("a.parquet", "b/a.parquet")
     ]
     write_table(Path(files[0]["target"]))
@@ -334,7 +334,11 @@ def test_what_is_finished_is_left_out(tmp_path: Path) -> None:
         f"{tmp_path}/in/b/a.parquet", f"{tmp_path}/in/new.jsonl.gz"
     ]  # fmt: skip
     one = job(tmp_path, source=files[0]["source"], target=f"{tmp_path}/one")
-    assert [file["target"] for file in mass.plan(one)] == [f"{tmp_path}/one/a.parquet.parquet"]
+    assert [file["target"] for file in mass.plan(one)] == [f"{tmp_path}/one/a.parquet"]
+    (tmp_path / "in/a.json").touch()
+    write_table(tmp_path / "in/a.json.parquet")
+    with pytest.raises(InputError, match=r"a\.json\.parquet and .*a\.json would both be "):
+        mass.plan(job(tmp_path))
 
 
 def test_other_output_is_not_mixed_in(tmp_path: Path, config: Path) -> None:

@@ -102,9 +102,14 @@ def plan(job: argparse.Namespace) -> list[dict[str, str]]:
         old = stream.read().decode()
     if old != made:
         raise InputError(f"{job.target} was made with {old}, not {made}: remove or rename it")
-    names = {path: path.removeprefix(folder) or path[path.rindex("/") :] for path in paths}
-    files = [{"source": path, "target": f"{out}{name}.parquet"} for path, name in names.items()]
-    return [file for file in files if file["target"] not in finished]
+    targets: dict[str, str] = {}
+    for path in paths:
+        name = path.removeprefix(folder) or path[path.rindex("/") :]
+        target = f"{out}{name.removesuffix('.parquet')}.parquet"
+        if target in targets:
+            raise InputError(f"{path} and {targets[target]} would both be {target}: rename one")
+        targets[target] = path
+    return [{"source": p, "target": t} for t, p in targets.items() if t not in finished]
 
 
 def tag_files(job: argparse.Namespace, files: list[dict[str, str]]) -> Counter[str]:
@@ -149,7 +154,7 @@ def _start_ray() -> Any:
     """Connect to the cluster that RAY_ADDRESS names, or start Ray for this process alone."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
-    options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parents[1])]}}
+    options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parent)]}}
     if not os.environ.get("RAY_ADDRESS"):
         # Ray listens on all interfaces, but only to those that have the token. This one is gone at
         # the end of the run; without it, Ray would write one to ~/.ray.
