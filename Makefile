@@ -133,7 +133,7 @@ bench-processors: .venv/done  ## after repro: how far F1 moves with other thread
 
 test:  ## ruff, mypy and the whole test suite
 test-fast:  ## the same without the tests that start DVC or a browser: about a minute
-test-fast: chosen = -m "not slow"
+test-fast: chosen = -m "not slow" --hypothesis-profile=quick
 test test-fast: .venv/done
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check

@@ -19,6 +19,10 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+# Before anything imports NumPy or torch: the workers share the cores, and threads that wait for
+# each other waste them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from stages.runner import run
 from tests.browser import browser, open_page  # noqa: F401
 
@@ -28,6 +32,7 @@ MIRROR = ROOT.parent / "shared" / "mirror"  # of the real corpus and vectors, wh
 
 # Two busy cores are no place for deadlines, and a failure must be there again the next time.
 settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("quick", settings.get_profile("steady"), max_examples=20)  # test-fast
 settings.load_profile("steady")
 
 TINY = {  # trains on the sample in a second or two
@@ -176,7 +181,7 @@ class Clone:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a new user: no home, no git identity, no network, no mirror."""
     home = tmp_path_factory.mktemp("home")
-    dropped = ("CONLLPP_", "DVC_", "GENSIM_", "GIT_", "HF_", "PYTHON", "XDG_")
+    dropped = ("CONLLPP_", "DVC_", "GENSIM_", "GIT_", "HF_", "OMP_", "PYTHON", "XDG_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return kept | {
         "HOME": str(home),
