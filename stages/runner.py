@@ -16,17 +16,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError, create_model
 
-from tagger.files import InputError, before_rename, sha256
+from tagger.files import InputError, before_rename, read_lines, sha256
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("evaluation", "stages", "tagger")  # whose modules a stage may import
 PARAMETERS, VERSIONS = Path("params.yaml"), Path("requirements.lock")
+COMPUTING = ("numpy", "pyarrow", "scipy", "torch")  # packages that results come from
 LARGEST = 20_000  # bytes of params.yaml: PyYAML reads them within a second, whatever they are
 LONGEST = 200  # characters of a value
 ORPHANED = "the process that started this stage is gone, so nothing was kept"
@@ -43,6 +45,12 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
     try:
         with _ending_with(parent, name):
             texts = read_texts(PARAMETERS)
+            if others := _other_versions():
+                print(
+                    f"{name}: warning: {sys.executable} has {', '.join(others)}. Results may "
+                    "differ; `. .venv/bin/activate` gives the environment of this project",
+                    file=sys.stderr,
+                )
             before = made_of(texts, files)
             # Code is hashed before it is imported: an edit between the two ends a stage that could
             # have been kept, and does not keep one that has used the old code.
@@ -69,6 +77,18 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
         )
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell reports it: 128 + SIGINT
+
+
+def _other_versions() -> list[str]:
+    """The packages in COMPUTING of another version than that which the results come from."""
+    locked = dict(line.split("==") for line in read_lines(ROOT / VERSIONS))
+    found = []
+    for name in COMPUTING:
+        with suppress(PackageNotFoundError):
+            there = version(name).partition("+")[0]  # torch 2.13.0+cpu is torch 2.13.0
+            if there != locked[name]:
+                found.append(f"{name} {there} ({VERSIONS}: {locked[name]})")
+    return found
 
 
 def _is_out_of_memory(error: Exception) -> bool:

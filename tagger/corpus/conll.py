@@ -19,6 +19,10 @@ from tagger.files import InputError
 
 SPLITS = ("train", "validation", "test")  # of a corpus
 DOCUMENT_START = "-DOCSTART-"
+# A longer sentence is read in parts: an LSTM takes as many steps, and memory, as the longest
+# sentence of a batch has tokens. conllpp has none of more than 124; what is longer is a list or a
+# table that has lost its line breaks, or a text whose sentences nobody has marked.
+MAX_TOKENS = 400
 NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")  # of CoNLL-U
 BOM = "\ufeff"
 ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
