@@ -63,7 +63,9 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
             with _checked(before, files, parameters, parent), _unwound_by_interrupts():
                 stage(*files, **parameters)
     except FileNotFoundError as error:
-        sys.exit(f"{name}: {error}{_maker(error)}")
+        # pyarrow's error is the path alone.
+        reason = error if error.filename else f"No such file or directory: '{error}'"
+        sys.exit(f"{name}: {reason}{_maker(Path(error.filename or str(error)))}")
     except (InputError, OSError) as error:
         sys.exit(f"{name}: {error}")
     except (MemoryError, RuntimeError) as error:
@@ -97,13 +99,13 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
 
 
-def _maker(error: FileNotFoundError) -> str:
+def _maker(missing: Path) -> str:
     """Which stage makes a file that is missing, to end a message with; nothing if none does."""
-    missing = Path(error.filename or "")
     with suppress(OSError, yaml.YAMLError, KeyError, AttributeError):
         stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
         for name, stage in stages.items():
-            for out in map(Path, stage["outs"]):
+            for entry in (*stage["outs"], *stage.get("metrics", [])):
+                out = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
                 if missing == out or out in missing.parents:
                     return f". The stage {name} makes {out}: `dvc repro` runs it where it must"
     return ""
