@@ -158,13 +158,11 @@ def read_description(folder: Path) -> Description:
     if len(data) > LARGEST:
         raise InputError(f"{path} has {len(data):,} bytes; more than {LARGEST:,} are not read")
     try:
-        text = data.decode()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise InputError(f"{path} has a reference (*); write out what it stands for")
-        values = yaml.safe_load(text)
+        _refuse_deep(path, data)
+        values = yaml.safe_load(data.decode())
     except InputError:
         raise
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if values is None:
         return Description()
@@ -175,6 +173,24 @@ def read_description(folder: Path) -> Description:
         return Description.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
+
+
+def _refuse_deep(path: Path, data: bytes) -> None:
+    """Refuse what would take any time and memory: references (aliases), and deep structures.
+
+    Raises:
+        InputError: the first of them.
+    """
+    depth = 0
+    for event in yaml.parse(data.decode()):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > 3 or isinstance(event, yaml.AliasEvent):
+            assert event.start_mark  # of each event that is parsed from text
+            raise InputError(
+                f"{path}, line {event.start_mark.line + 1}: nested too deep, or a reference; write "
+                "`key: value` lines"
+            )
 
 
 def _explain(problem: ErrorDetails) -> str:

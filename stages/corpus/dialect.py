@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tagger.corpus.conll import Sentence
 from tagger.corpus.tags import PREFIXES, is_allowed, spans, transitions
@@ -183,9 +184,7 @@ def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violatio
 
 def count_violations(sentences: Iterable[Sentence]) -> dict[str, int]:
     """How many places break each scheme."""
-    pairs: Counter[tuple[str, str]] = Counter()
-    for sentence in sentences:
-        pairs.update(transitions(sentence.tags))
+    pairs = Counter(chain.from_iterable(transitions(sentence.tags) for sentence in sentences))
     return {
         scheme: sum(n for pair, n in pairs.items() if not is_allowed(*pair, scheme))
         for scheme in PREFIXES
@@ -199,10 +198,7 @@ def count_entities(sentences: Iterable[Sentence]) -> Counter[str]:
 
 def count_tags(sentences: Iterable[Sentence]) -> Counter[str]:
     """How often each tag occurs."""
-    counts: Counter[str] = Counter()
-    for sentence in sentences:
-        counts.update(sentence.tags)
-    return counts
+    return Counter(chain.from_iterable(sentence.tags for sentence in sentences))
 
 
 def count_iob2_entities(sentences: Iterable[Sentence]) -> Counter[str]:

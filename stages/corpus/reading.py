@@ -4,10 +4,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
-
-import numpy as np
 
 from stages.corpus.description import (
     FILE,
@@ -350,7 +348,7 @@ def _tidy(
         lines = sentence.lines
         if "" in tokens:
             is_there = [token != "" for token in tokens]
-            place = [0, *np.cumsum(is_there).tolist()]  # of each token among those that stay
+            place = [0, *accumulate(is_there)]  # of each token among those that stay
             moved = (e._replace(start=place[e.start], end=place[e.end]) for e in entities)
             entities = [e for e in moved if e.end > e.start]
             tokens = [token for token in tokens if token]
@@ -392,6 +390,8 @@ def _hold_out(
             + (f", or set `documents: false` in {FILE}, so that each sentence is a document"
                if len(train) > len(documents) else "")
         )  # fmt: skip
+    import numpy as np  # which other corpora need not wait for
+
     order = np.random.default_rng(SEED).permutation(documents).tolist()
     parts = dict.fromkeys(documents, "train")
     for i, split in enumerate(missing):

@@ -25,6 +25,7 @@ DOCUMENT_START = "-DOCSTART-"
 MAX_TOKENS = 400
 NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")  # of CoNLL-U
 BOM = "\ufeff"
+MOST_KNOWN = 100_000  # lines whose columns are kept while a file is read
 ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
 
 
@@ -245,10 +246,15 @@ class ConllFile:
         width = self.comments = 0
         starts = True
         number = 0
+        known: dict[str, tuple[str, ...]] = {}  # most lines of a corpus stand there many times
         for number, line in self._read():
             if not line:
                 starts = True
                 yield number, ()
+                continue
+            if (row := known.get(line)) is not None:
+                starts = False
+                yield number, row
                 continue
             cells = self._split(line)
             if cells[0] == DOCUMENT_START or (mark != DOCUMENT_START and line.startswith(mark)):
@@ -276,9 +282,14 @@ class ConllFile:
                 self._check_width(number, line, cells, width if is_fixed else 0)
                 width = len(cells)
                 self.width = self.width or width
+                known.clear()
             end = layout.tag % width + 1
-            tags = map(sys.intern, cells[end - n : end])
-            yield number, (sys.intern(cells[layout.token]), *tags)
+            row = tuple(map(sys.intern, (cells[layout.token], *cells[end - n : end])))
+            if line[0] != "#":  # which is a token or a comment by where it stands
+                if len(known) == MOST_KNOWN:
+                    known.clear()
+                known[line] = row
+            yield number, row
         yield number + 1, ()
 
     def _check_width(self, number: int, line: str, cells: Sequence[str], width: int) -> None:
