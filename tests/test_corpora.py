@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -25,8 +26,9 @@ from stages.index import index
 from stages.train import train
 from tagger.corpus.conll import SPLITS
 from tagger.files import InputError
-from tests.conftest import INPUTS, Clone, Data, run_evaluate
+from tests.conftest import INPUTS, ROOT, Clone, Data, run_evaluate, set_up
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 Token = tuple[str, str]
 SENTENCES: list[list[Token]] = [
     [("Jaro", "B-PER"), ("van", "I-PER"), ("Pell", "I-PER"), ("left", "O"), ("Oslo", "B-LOC")],
@@ -657,13 +659,34 @@ def test_check_corpus_says_what_download_says_and_the_coverage(
         main()
 
 
-def test_another_corpus_beside_the_one_in_use_changes_nothing(clone_with_results: Clone) -> None:
+def test_the_readmes_walk_from_files_to_a_report(clone_with_results: Clone) -> None:
+    """Its commands as they stand there, from files as people have them."""
     clone = clone_with_results
-    other = clone.path / "data/inputs/corpora/my own"
-    other.mkdir()
-    (other / "train.conll").write_text(GOOD)
-    assert clone.run("dvc", "status") == "Data and pipelines are up to date.\n"
-    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock")
-    output = clone.run("dvc", "exp", "run", "-S", "corpus=my own", "download")
-    assert "corpus my own\n" in output
-    assert "there is no test: it gets 6 of the 60 documents" in output
+    set_up(clone)
+    (section,) = re.findall(r"### Your own corpus and vectors\n\n((?:    .*\n)+)", README)
+    *place, check, run = [line.strip() for line in section.splitlines()]
+    for split in SPLITS:
+        (clone.path / f"{split}.conll").write_text(GOOD)
+    # The vectors of the sample as GloVe's are: without a first line.
+    vectors = (INPUTS / "vectors/sample/vectors.txt").read_text(encoding="utf-8")
+    (clone.path / "glove.6B.100d.txt").write_text(vectors.partition("\n")[2], encoding="utf-8")
+    for command in place:
+        clone.run("bash", "-c", command)
+    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock"), "what is in use is"
+
+    checked = clone.run("bash", "-c", check)
+    assert "2 columns with white space between, tokens in column 1, tags in 2" in checked
+    assert "tokens without one of the" in checked
+    output = clone.run("bash", "-c", run)
+    assert "corpus mine\n" in output
+    assert f"reading glove.6B.100d.txt\n{vectors.split()[0]} words" in output
+    scores = json.loads(clone.read("metrics/metrics.json"))
+    assert scores["test"]["support"] == 80
+    assert scores["test"]["types"].keys() == {"LOC", "PER"}
+    assert "Jaro" in clone.read("data/report/index.html")
+
+    for split in ("validation", "test"):
+        (clone.path / f"data/inputs/corpora/mine/{split}.conll").unlink()
+    alone = clone.run("bash", "-c", check)
+    for split in ("validation", "test"):
+        assert f"there is no {split}: it gets 6 of the 60 documents of train" in alone

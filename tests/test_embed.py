@@ -452,13 +452,17 @@ def test_other_vectors_beside_make_no_stage_stale(reproduced: Clone, tmp_path: P
     current = "Data and pipelines are up to date.\n"
     assert here.run("dvc", "status") == current
     vectors = here.path / "data/inputs/vectors"
+    other = here.path / "data/inputs/corpora/my own é"
+    shutil.copytree(INPUTS / "corpora/sample", other)
     (vectors / "my words é").mkdir()
     (vectors / "my words é" / "any name.vec").write_text(TEXT, encoding="utf-8")
     (vectors / "flat.txt").write_text(GLOVE, encoding="utf-8")
     assert here.run("dvc", "status") == current
-    for name in ("flat.txt", "my words é"):
-        here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', "embed")
+    settings = ("-S", f'corpus="{other.name}"', "download")
+    for name, more in (("flat.txt", ()), ("my words é", settings)):
+        output = here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', "embed", *more)
         assert read_lines(here.path / "data/embeddings/words.txt") == WORDS
         assert here.run("dvc", "status", "embed") == current
+    assert f"corpus {other.name}\n" in output
     (vectors / "my words é" / "any name.vec").write_text(f"{GLOVE}x 1 2\n", encoding="utf-8")
     assert "modified:           data/inputs/vectors/my words é" in here.run("dvc", "status")
