@@ -6,6 +6,7 @@ word vector, which is told if the stage `embed` has run.
 """
 
 import argparse
+import gc
 import sys
 from collections import Counter
 from itertools import chain
@@ -71,4 +72,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a corpus has no cycles to find, but very many lists to search
     main()

@@ -187,7 +187,7 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
         InputError: they are.
     """
     longer = [sentence for sentence in sentences if len(sentence.tokens) > 1]
-    same = sum(len(set(sentence.tokens)) == 1 for sentence in longer)
+    same = sum(s.tokens[0] == s.tokens[1] and len(set(s.tokens)) == 1 for s in longer)
     counted = total = 0
     if sum(s.tokens[0].isdecimal() for s in longer) >= 0.9 * len(longer):
         for sentence in longer:

@@ -148,7 +148,8 @@ class ConllFile:
         if self.separator == "auto":
             self.separator = "tab" if self._has_tabs() else "whitespace"
         if re.search(rb"(?m)^(\xef\xbb\xbf)?#", self.data):
-            rows = (self._split(line) for _, line in self._read() if line and line[0] != "#")
+            lines = (_strip(line) for _, line in self._read())
+            rows = (self._split(line) for line in lines if line and line[0] != "#")
             known = [(len(row), row[self.layout.tag]) for row in rows if len(row) >= self._least]
             self.width = known[0][0] if known else 0
             self.tags = frozenset(tag for _, tag in known)
@@ -181,12 +182,11 @@ class ConllFile:
         return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
 
     def _read(self) -> Iterator[tuple[int, str]]:
-        """Each line with its number, without white space at its end."""
+        """Each line with its number, as it stands there but for its end, which is a line feed."""
         # Only a line feed or a carriage return ends a line, unlike for str.splitlines.
         file = io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline=None)
         try:
-            for number, line in enumerate(file, 1):
-                yield number, line.lstrip(BOM).rstrip() if line[0] == BOM else line.rstrip()
+            yield from enumerate(file, 1)
         except UnicodeDecodeError:
             raise self._not_utf8() from None
 
@@ -208,7 +208,8 @@ class ConllFile:
         if b"\t" not in self.data:
             return False
         lines = with_tabs = with_blanks = 0
-        for _, line in self._read():
+        for _, whole in self._read():
+            line = _strip(whole)
             if line and line[0] != "#" and not line.startswith(DOCUMENT_START):
                 cells = line.split("\t")
                 lines += 1
@@ -247,14 +248,16 @@ class ConllFile:
         starts = True
         number = 0
         known: dict[str, tuple[str, ...]] = {}  # most lines of a corpus stand there many times
-        for number, line in self._read():
+        for number, whole in self._read():
+            if (row := known.get(whole)) is not None:
+                starts = not row
+                yield number, row
+                continue
+            line = _strip(whole)
             if not line:
                 starts = True
+                known[whole] = ()
                 yield number, ()
-                continue
-            if (row := known.get(line)) is not None:
-                starts = False
-                yield number, row
                 continue
             cells = self._split(line)
             if cells[0] == DOCUMENT_START or (mark != DOCUMENT_START and line.startswith(mark)):
@@ -286,9 +289,9 @@ class ConllFile:
             end = layout.tag % width + 1
             row = tuple(map(sys.intern, (cells[layout.token], *cells[end - n : end])))
             if line[0] != "#":  # which is a token or a comment by where it stands
-                if len(known) == MOST_KNOWN:
+                if len(known) >= MOST_KNOWN:
                     known.clear()
-                known[line] = row
+                known[whole] = row
             yield number, row
         yield number + 1, ()
 
@@ -308,6 +311,11 @@ class ConllFile:
                 f"{self.file}, line {number}: {len(cells)} columns, but the lines before it have "
                 f"{width}: {line[:80]!r}; give each line the same columns"
             )
+
+
+def _strip(line: str) -> str:
+    """A line without white space at its end, and without byte order marks at its start."""
+    return line.lstrip(BOM).rstrip()
 
 
 def _is_tag(text: str) -> bool:
