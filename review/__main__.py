@@ -298,7 +298,7 @@ def main() -> None:
             with atomic_output(root / OUTPUT / name) as file:
                 # A YAML or JSON text can hold what UTF-8 cannot: half a pair of surrogates.
                 file.write_text(content, encoding="utf-8", errors="backslashreplace")
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(f"review: {terminal(error)}")
     text = load_markdown(terminal).render(review=found, is_short=True)
     print(align(text.rstrip()), flush=True)

@@ -8,17 +8,15 @@ cache lacks is no fault: a clone has none of it before `dvc pull`.
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from review.dvc_files import hashes
-from review.revision import WORKING_TREE, Revision, cache_of, find_root
+from review.dvc_files import MD5, hashes
+from review.escape import terminal
+from review.revision import WORKING_TREE, Revision, cache_of, end_on_signals, find_root
 from tagger.files import InputError, reading
-
-MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # of a file, or of the list of the files in a folder
 
 
 class Cached(NamedTuple):
@@ -65,12 +63,13 @@ def main() -> None:
     Raises:
         SystemExit: some are, or dvc.lock cannot be used.
     """
+    end_on_signals()
     try:
         root = find_root()
         locked = Revision(root, WORKING_TREE, None).locked_stages()
         found = list(check(cache_of(root) / "files/md5", locked))
     except (InputError, OSError) as error:
-        sys.exit(f"cache-check: {error}")
+        sys.exit(f"cache-check: {terminal(error)}")
     wrong = [cached for cached in found if cached.state == "wrong"]
     for cached in wrong:
         print(f"wrong: {cached.path!r}, which is {str(cached.file)!r} in the cache")

@@ -15,6 +15,7 @@ import yaml
 from tagger.files import InputError
 
 SPECIAL_FOLDERS = {".dvc", ".git"}  # whose files say what DVC and git do
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")  # of a file, or of the list of the files in a folder
 
 # Far more than a file of an honest commit has: what has more would take minutes or gigabytes.
 MAX_CHARACTERS = 100_000  # of a YAML file
@@ -205,6 +206,6 @@ def check_hash(text: Any) -> str:
     Raises:
         InputError: it is neither, nor empty, as where DVC has no hash.
     """
-    if not isinstance(text, str) or not re.fullmatch(r"([0-9a-f]{32}(\.dir)?)?", text):
+    if not isinstance(text, str) or (text and not MD5.fullmatch(text)):
         raise InputError(f"{text!r:.80} is no MD5 hash")
     return text

@@ -140,7 +140,7 @@ def main() -> None:
     end_on_signals()
     try:
         lock = read_lock(Revision(find_root(), WORKING_TREE, None))
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(f"lock: {terminal(error)}")
     for stage, reasons in lock.stale.items():
         print(terminal(f"{stage}: {'; '.join(reasons)}"))

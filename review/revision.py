@@ -108,15 +108,16 @@ def empty_tree(cache: str) -> Iterator[Path]:
         # Without a setting, DVC keeps its notes on the folder in another one that outlives it.
         (tree / ".dvc/config").write_text(
             "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-            f"    site_cache_dir = {folder}/site\n[cache]\n    dir = {cache}\n",
+            # In quotes, since a comma would make a list of a path, and # a comment.
+            f'    site_cache_dir = "{folder}/site"\n[cache]\n    dir = "{cache}"\n',
             encoding="utf-8",
         )
         yield tree
 
 
 def end_on_signals() -> None:
-    """End as by an error on SIGTERM and SIGHUP, so that what runs is ended and folders removed."""
-    ends = [signal.SIGTERM, signal.SIGHUP]
+    """End as by an error on SIGINT, SIGTERM and SIGHUP: what runs is ended, folders are removed."""
+    ends = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
     def end(number: int, _: object) -> None:
         for other in ends:  # a second one must not interrupt the removal
@@ -414,7 +415,9 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
         InputError: dvc.yaml is not YAML, or has no stages.
     """
     assert base.commit
-    files = git(base.root, "diff", "-z", "--name-only", base.commit, *filter(None, [head.commit]))
+    # Of a file that was moved both names count: it may have left what a stage depends on.
+    options = ("-z", "--name-only", "--no-renames")
+    files = git(base.root, "diff", *options, base.commit, *filter(None, [head.commit]))
     if head.commit is None:
         files += git(base.root, "ls-files", "-z", "--others", "--exclude-standard")
     old_stages, new_stages = base.stages(), head.stages()

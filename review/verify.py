@@ -183,10 +183,8 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # DVC prints between
     try:
         outs, changes = verify(find_root(), arguments.revision)
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(f"verify: {terminal(error)}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
     path_width = max(len(out.path) for out in outs) + 2
     stage_width = max(len(out.stage) for out in outs) + 2
     print()

@@ -168,10 +168,7 @@ def write_card(
         if known
         else f"The corpus `{corpus}`. {UNKNOWN.replace('Their', 'Its').replace('them', 'it')}",
         "## Word vectors",
-        f"`{embeddings}`, here in half precision. "
-        + next(
-            (text for start, text in EMBEDDINGS.items() if embeddings.startswith(start)), UNKNOWN
-        ),
+        f"`{embeddings}`, here in half precision. {_origin(embeddings)}",
         "## Versions",
         f"The rules that split text have version {VERSION}. The folder was made with "
         + _enumerate(f"{each} {version(each).partition('+')[0]}" for each in PACKAGES)
@@ -182,6 +179,7 @@ def write_card(
 
 
 def _origin(embeddings: str) -> str:
+    """Whose word vectors these are, and on which terms they may be used."""
     known = (text for start, text in EMBEDDINGS.items() if embeddings.startswith(start))
     return next(known, UNKNOWN)
 

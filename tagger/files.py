@@ -24,21 +24,32 @@ def atomic_output(path: Path) -> Iterator[Path]:
     If an error ends the block, or `before_rename` raises one, nothing stands at `path` that looks
     whole. What a killed process left behind is removed by the next one. The temporary name keeps
     the suffix of `path`, since some writers choose the format by it.
+
+    Raises:
+        InputError: `path` is a device or a pipe. Root may remove those, /dev/null too.
     """
-    partial = path.with_name(f"partial-{path.name}")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a device or a pipe, which is not replaced; give another name")
+    partial = partial_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(partial)
     try:
         yield partial
         before_rename.get()()
-        _remove(path)
-        partial.rename(path)
+        if partial.is_dir() or (path.is_dir() and not path.is_symlink()):
+            _remove(path)
+        partial.replace(path)  # a file in one step: there is never none
     finally:
         _remove(partial)
 
 
+def partial_of(path: Path) -> Path:
+    """Where `atomic_output` has an output written, until it is whole."""
+    return path.with_name(f"partial-{path.name}")
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

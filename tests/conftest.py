@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from stages.runner import run
@@ -143,14 +144,16 @@ class Clone:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command that runs beside the test, in a process group of its own.
 
-        SIGINT ends it even if the tests run where SIGINT is ignored, as in the background of a
-        shell script: a command would inherit that.
+        Signals end it even if the tests run where they are ignored, as SIGINT is in the background
+        of a shell script, and SIGHUP under nohup: a command would inherit that.
         """
+
+        def restore() -> None:
+            for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+                signal.signal(each, signal.SIG_DFL)
+
         return subprocess.Popen(
-            command,
-            **self._options,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            command, **self._options, start_new_session=True, preexec_fn=restore
         )
 
     def read(self, file: str) -> str:
@@ -272,11 +275,16 @@ def clone(tmp_path: Path, origin: Path, environment: dict[str, str]) -> Callable
 def reproduced(
     tmp_path_factory: pytest.TempPathFactory, origin: Path, environment: dict[str, str]
 ) -> Clone:
-    """A clone in which `dvc repro` has run. Not to be changed: `copy` it."""
-    folder = tmp_path_factory.mktemp("reproduced")
-    Clone(folder, environment).run("git", "clone", "-q", str(origin), "clone")
-    clone = Clone(folder / "clone", environment)
-    clone.run("dvc", "repro")
+    """A clone in which `dvc repro` has run, once for all workers. Not to be changed: copy it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # which the workers share
+    clone = Clone(base / "reproduced", environment)
+    with FileLock(f"{clone.path}.lock"):
+        if not clone.path.exists():
+            Clone(base, environment).run("git", "clone", "-q", str(origin), "partial-reproduced")
+            Clone(base / "partial-reproduced", environment).run("dvc", "repro")
+            (base / "partial-reproduced").rename(clone.path)
     return clone
 
 

@@ -210,7 +210,6 @@ SENT_ID = "# sent_id = {}\n".format
         (GOOD.replace("\n", "  \n"), ""),
         (GOOD.replace("\n\n", "\n\u3000\n"), ""),
         ("\n".join(f"\ufeff{line}" if line else "" for line in GOOD.split("\n")), ""),
-        (GOOD.encode("cp1252"), "encoding: cp1252"),
     ],
 )  # fmt: skip
 def test_layouts_are_understood(tmp_path: Path, text: str | bytes, description: str) -> None:

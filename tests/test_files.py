@@ -1,5 +1,6 @@
 """Outputs are whole or not there."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.files import atomic_output
+from tagger.files import InputError, atomic_output
 from tests.conftest import ROOT
 
 
@@ -22,6 +23,41 @@ def test_atomic_output_replaces_what_was_there(tmp_path: Path) -> None:
         path.mkdir()
     assert target.is_dir()
     assert [p.name for p in target.parent.iterdir()] == ["out.txt"]
+
+
+def test_atomic_output_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/kept").touch()
+    for name in ("file", "other folder"):
+        target = tmp_path / name
+        target.symlink_to("folder")
+        with atomic_output(target) as path:
+            path.mkdir() if "folder" in name else path.write_text("new")
+        assert not target.is_symlink()
+        assert target.is_dir() == ("folder" in name)
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["kept"]
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(InputError, match="pipe is a device or a pipe, which is not replaced"),
+        atomic_output(tmp_path / "pipe"),
+    ):
+        pass
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed between two steps would leave neither the old file nor the new."""
+    target = tmp_path / "out"
+    target.write_text("old")
+    removed: list[Path] = []
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok: removed.append(path))
+    with atomic_output(target) as path:
+        path.write_text("new")
+    assert target.read_text() == "new"
+    assert target not in removed
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -193,6 +194,22 @@ def test_conll_refuses_a_token_that_would_not_be_read_again(text: str) -> None:
     document = Document(text, "a.txt", sentences=[[(0, len(text))]])
     with pytest.raises(InputError, match=re.escape(f"the token {text!r}, at")):
         written(conll_writer, [document])
+
+
+def test_a_label_that_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
+    document = Document("Ann", "a.txt", sentences=[[(0, 3)]])
+    for label in ("a b", "a\tb", "a\xa0b"):
+        tagged = replace(document, entities=[Entity(0, 3, label, 0.5, "Ann")])
+        with pytest.raises(InputError, match=r"a\.txt: CoNLL cannot hold the label"):
+            written(conll_writer, [tagged])
+        assert json.loads(written(labelstudio_writer, [tagged]))
+    for label in ("a b", "Ü", "a:b", ""):
+        with (
+            pytest.raises(InputError, match=re.escape(f"brat cannot have the label {label!r}")),
+            brat_writer(tmp_path / "brat", ["PER", label]),
+        ):
+            pass
+    assert not (tmp_path / "brat").exists()
 
 
 @given(DOCUMENTS, st.booleans())
@@ -422,7 +439,9 @@ def test_conll_files_are_read_as_the_corpus_is(
     path = tmp_path_factory.getbasetemp() / "in.conll"
     tags = [["O"] * len(sentence) for sentence in sentences]
     numbers = [i // size for i in range(len(sentences))]
-    write_conll(path, sentences, tags, documents=numbers if marked else None)
+    write_conll(path, sentences, tags, documents=numbers)
+    if not marked:
+        path.write_bytes(path.read_bytes().replace(b"-DOCSTART- O\n\n", b""))
     found = list(read_documents(str(path)))
     of_corpus = read_conll("in.conll", path.read_bytes())
     assert len(found) == 1 + of_corpus[-1].document

@@ -144,7 +144,7 @@ def test_the_sample_copies_what_it_needs_and_leaves_git_alone(tmp_path: Path) ->
     """Also work in hand and what is new, but no input of another corpus, however it got there."""
     clone = tmp_path / "a clone é"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-    (clone / "data/inputs/vectors/mine.txt").write_text("mine\n" * 100_000)
+    (clone / "data/inputs/vectors/sample-of-mine.txt").write_text("mine\n" * 100_000)
     (clone / "data/inputs/corpora/mine").mkdir()
     (clone / "data/inputs/corpora/mine/train.conll").write_text("x O\n")
     (clone / "tagger/new.py").write_text('"""New."""\n')

@@ -204,12 +204,13 @@ def test_other_projects_get_the_model_alone(team: Team) -> None:
 def test_experiments_are_shared(team: Team) -> None:
     author, colleague = team.colleague("another-author"), team.colleague("another-colleague")
     author.run("dvc", "pull")
-    author.run("dvc", "exp", "run", "--name", "short", "-S", "epochs=1")
+    author.run("dvc", "exp", "run", "--name", "short", "-S", "epochs=1", "train")
     author.run("dvc", "exp", "push", "origin", "short")
     colleague.run("dvc", "exp", "pull", "origin", "short")
     colleague.run("dvc", "exp", "apply", "short")
-    assert hashes(colleague.path / "data") == hashes(author.path / "data")
-    assert ran(colleague.run("dvc", "repro")) == []
+    model = hashes(author.path / "data/model")
+    assert hashes(colleague.path / "data/model") == model
+    assert ran(colleague.run("dvc", "repro", "train")) == []
 
 
 def test_broken_transfers_are_resumed_and_nothing_wrong_is_believed(

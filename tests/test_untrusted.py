@@ -1,8 +1,10 @@
 """What a stranger's commit says is shown, and nothing of it is followed or believed unseen."""
 
 import json
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dvc.config import Config
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -27,6 +30,7 @@ from review.escape import markdown, terminal
 from review.lock import Lock, read_lock
 from review.revision import METRICS, SENTENCES, Revision, changed_code, empty_tree
 from tagger.files import InputError
+from tests.conftest import ROOT
 from tests.test_review import table
 
 DVC_YAML = """
@@ -257,11 +261,25 @@ def test_what_the_cache_has_under_a_hash_may_be_something_else(
     assert repository.find().predictions("test") is None
 
 
+def test_any_path_of_a_cache_is_kept() -> None:
+    for path in ("/home/C#/a b", "/home/a, b/é", "/home/it's"):
+        with empty_tree(path) as tree:
+            assert Config.load_file(str(tree / ".dvc/config"))["cache"]["dir"] == path
+
+
 def test_a_name_that_git_quotes_is_the_same_file(repository: Repository) -> None:
     base = repository.commit(FILES | {"code/münchen \t.py": "a\n", "code/same ü.py": "a\n"})
     repository.commit(FILES | {"code/münchen \t.py": "b\n", "code/same ü.py": "a\n"})
     found = changed_code(Revision(repository.path, "base", base), repository.find())
     assert found == {"train": ["code/münchen \t.py"]}
+
+
+def test_code_that_moves_away_has_changed(repository: Repository) -> None:
+    code = "".join(f"a = {i}\n" for i in range(100))
+    base = repository.commit(FILES | {"code/moved.py": code})
+    repository.commit(FILES | {"elsewhere/moved.py": code})
+    found = changed_code(Revision(repository.path, "base", base), repository.find())
+    assert found == {"train": ["code/moved.py"]}
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -514,6 +532,30 @@ def test_a_hostile_commit_is_reviewed(
     (repository.path / ".review").symlink_to("elsewhere")
     with pytest.raises(SystemExit, match=r"^review: \.review is a symbolic link: remove it"):
         review.__main__.main()
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".review").touch()
+    monkeypatch.setattr(review.__main__, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(review.__main__, "review", lambda *_: review_of("x"))
+    monkeypatch.setattr(review.__main__, "end_on_signals", lambda: None)
+    monkeypatch.setattr("sys.argv", ["review"])
+    with pytest.raises(SystemExit, match=r"^review: \[Errno 17\] File exists: '.*/\.review'$"):
+        review.__main__.main()
+
+
+def test_an_interruption_prints_nothing() -> None:
+    code = (
+        "import os, signal; from review.revision import end_on_signals; end_on_signals();"
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_harmless_text_stays_as_it_is() -> None:

@@ -207,6 +207,8 @@ class ConllFile:
         """Whether tabs separate the columns: of most lines, and not only the last of them."""
         if b"\t" not in self.data:
             return False
+        if self.data.startswith(f"{DOCUMENT_START}\t".encode()):  # as `write_conll` begins
+            return True
         lines = with_tabs = with_blanks = 0
         for _, whole in self._read():
             line = _strip(whole)
@@ -261,11 +263,8 @@ class ConllFile:
                 continue
             cells = self._split(line)
             if cells[0] == DOCUMENT_START or (mark != DOCUMENT_START and line.startswith(mark)):
-                if any(_is_entity_tag(cell) for cell in cells[1:][-n:]):
-                    raise InputError(
-                        f"{self.file}, line {number}: {line[:80]!r} starts a document, and cannot "
-                        "be an entity; change the tag to O, or the token"
-                    )
+                tags = cells[1:][-n:] if layout.tag == -1 else cells[layout.tag :][:1]
+                self._check_document_start(number, line, tags)
                 starts = True
                 yield number, (DOCUMENT_START,)
                 continue
@@ -287,13 +286,23 @@ class ConllFile:
                 self.width = self.width or width
                 known.clear()
             end = layout.tag % width + 1
-            row = tuple(map(sys.intern, (cells[layout.token], *cells[end - n : end])))
+            token = sys.intern(cells[layout.token].lstrip(BOM))
+            row = (token, *map(sys.intern, cells[end - n : end]))
+            if token == DOCUMENT_START:  # in another column than the first
+                self._check_document_start(number, line, row[1:])
             if line[0] != "#":  # which is a token or a comment by where it stands
                 if len(known) >= MOST_KNOWN:
                     known.clear()
                 known[whole] = row
             yield number, row
         yield number + 1, ()
+
+    def _check_document_start(self, number: int, line: str, tags: Sequence[str]) -> None:
+        if any(map(_is_entity_tag, tags)):
+            raise InputError(
+                f"{self.file}, line {number}: {line[:80]!r} starts a document, and cannot be an "
+                "entity; change the tag to O, or the token"
+            )
 
     def _check_width(self, number: int, line: str, cells: Sequence[str], width: int) -> None:
         if len(cells) < self._least:
@@ -346,10 +355,8 @@ def check_tags(sentences: Iterable[Sentence]) -> None:
                     ) from error
 
 
-def write_conll(
-    path: Path, *columns: Sequence[Sequence[str]], documents: Sequence[int] | None = None
-) -> None:
-    """Write a token a line, and an empty line after each sentence.
+def write_conll(path: Path, *columns: Sequence[Sequence[str]], documents: Sequence[int]) -> None:
+    """Write a token a line, and an empty line after each sentence, as `read_conll` reads them.
 
     A space separates columns, or a tab where an entry of the file holds a blank.
 
@@ -359,23 +366,32 @@ def write_conll(
         documents: the number of each sentence's document; a -DOCSTART- line starts each document
 
     Raises:
-        InputError: an entry is empty, begins or ends with white space, or holds a tab or the end
-            of a line, so that it would not be read again as one column.
+        InputError: an entry is empty, begins or ends with white space, holds a tab or the end of a
+            line, or begins a line with what would not be read as a token.
     """
-    has_blanks = any(" " in entry for column in columns for row in column for entry in row)
+    has_blanks = any(
+        " " in entry.translate(ASCII_BLANKS)
+        for column in columns
+        for row in column
+        for entry in row
+    )
     separator = "\t" if has_blanks else " "
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for i, sentence in enumerate(zip(*columns, strict=True)):
-            if documents is not None and (i == 0 or documents[i] != documents[i - 1]):
+            if i == 0 or documents[i] != documents[i - 1]:
                 file.write(separator.join([DOCUMENT_START, *"O" * (len(columns) - 1)]) + "\n\n")
             for row in zip(*sentence, strict=True):
                 line = separator.join(row)
-                if any(entry != entry.strip() or not entry for entry in row) or (
-                    len(re.split(r"[\t\n\r]", line)) != (len(row) if has_blanks else 1)
+                if (
+                    any(entry != entry.strip() or not entry for entry in row)
+                    or len(re.split(r"[\t\n\r]", line)) != (len(row) if has_blanks else 1)
+                    or row[0] == DOCUMENT_START
+                    or row[0][0] == BOM
                 ):
                     raise InputError(
                         f"{path}: {line!r} cannot be written as {len(row)} columns; remove empty "
-                        "entries, white space at the ends of entries, and tabs and ends of lines"
+                        "entries, white space at the ends of entries, tabs and ends of lines, and "
+                        f"the tokens that begin with a byte order mark or are {DOCUMENT_START}"
                     )
                 file.write(f"{line}\n")
             file.write("\n")

@@ -31,6 +31,7 @@ OTHER_COLOUR = 34  # blue
 _ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # What stands between two of these is a tab or ends a line for brat, which reads with splitlines().
 _FRAGMENT = re.compile(r"\S+(?:[^\S\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+\S+)*")
+_BRAT_LABEL = re.compile(r"[a-zA-Z0-9_-]+")
 _JOINERS = "\u200c\u200d"  # in emoji, and in Persian and Indic words
 
 
@@ -79,7 +80,7 @@ def conll_writer(file: TextIO) -> Iterator[Write]:
     """Write a token and its tag in IOB2 a line, an empty line after each sentence.
 
     A -DOCSTART- line begins each document. `write` raises InputError for a document with a token
-    that would not be read again as one.
+    or a label that would not be read again as one column.
     """
 
     def write(document: Document) -> None:
@@ -102,6 +103,11 @@ def conll_writer(file: TextIO) -> Iterator[Write]:
                 tag = "O"
                 if entity and entity.start <= start:
                     tag = f"{'B' if entity.start == start else 'I'}-{entity.label}"
+                    if tag.split() != [tag]:
+                        raise InputError(
+                            f"{document.id}: CoNLL cannot hold the label {entity.label!r}, which "
+                            "has white space; use another format"
+                        )
                 lines.append(f"{token} {tag}")
             blocks.append("\n".join(lines))
         file.write("\n\n".join([*filter(None, blocks), ""]))
@@ -209,7 +215,16 @@ def brat_writer(folder: Path, labels: Sequence[str]) -> Iterator[Write]:
     tab, divides it into fragments (see there; github.com/nlplab/brat/pull/1174). brat takes the two
     characters of a Windows line end for one (github.com/nlplab/brat/issues/853), so carriage
     returns become blanks in the text. Scores are notes.
+
+    Raises:
+        InputError: brat allows no such label (server/src/projectconfig.py in its sources).
     """
+    for label in labels:
+        if not _BRAT_LABEL.fullmatch(label):
+            raise InputError(
+                f"brat cannot have the label {label!r}: it allows the letters a to z, digits, _ "
+                "and - alone; use another format"
+            )
     folder.mkdir()
     entities = "\n".join(labels)
     sections = f"[entities]\n{entities}\n[relations]\n[events]\n[attributes]\n"
