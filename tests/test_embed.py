@@ -460,7 +460,7 @@ def test_other_vectors_beside_make_no_stage_stale(reproduced: Clone, tmp_path: P
     assert here.run("dvc", "status") == current
     settings = ("-S", f'corpus="{other.name}"', "download")
     for name, more in (("flat.txt", ()), ("my words é", settings)):
-        output = here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', "embed", *more)
+        output = here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', *more, "embed")
         assert read_lines(here.path / "data/embeddings/words.txt") == WORDS
         assert here.run("dvc", "status", "embed") == current
     assert f"corpus {other.name}\n" in output
