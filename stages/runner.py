@@ -83,12 +83,12 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
 
 def _other_versions() -> list[str]:
     """The packages in COMPUTING of another version than that which the results come from."""
-    locked = dict(line.split("==") for line in read_lines(ROOT / VERSIONS))
+    locked = dict(line.partition("==")[::2] for line in read_lines(ROOT / VERSIONS))
     found = []
     for name in COMPUTING:
         with suppress(PackageNotFoundError):
             there = version(name).partition("+")[0]  # torch 2.13.0+cpu is torch 2.13.0
-            if there != locked[name]:
+            if name in locked and there != locked[name]:
                 found.append(f"{name} {there} ({VERSIONS}: {locked[name]})")
     return found
 
