@@ -1,17 +1,16 @@
 """How tagging with Ray grows: time and memory by documents and by actors.
 
 Run as `python -m benchmarks.mass` after `make mass` and `dvc repro`, on an idle machine with two or
-more CPUs; it takes some minutes. The documents are two sentences each, made from templates, in one
-parquet file. Time is that of the whole command, with the start of Ray and of the actors. Memory is
-the peak of what all its processes have together, where a page that several share counts once (their
-proportional set size, on Linux).
+more CPUs; it takes some minutes. The documents are two sentences each, made from templates, in
+parquet files of 5,000. Time is that of the whole command, with the start of Ray and of the actors.
+Memory is the peak of what all its processes have together, where a page that several share counts
+once (their proportional set size, on Linux).
 """
 
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from benchmarks.process import ROOT, machine
 
 MODULE = "tagger.mass"
 RUNS = ((1, 10_000), (1, 100_000), (2, 10_000), (2, 100_000), (2, 400_000))  # actors, documents
-ROWS = 10_000  # of a row group
+FILE = 5_000  # documents of a file
 
 PEOPLE = ("Maria Lopez", "John Smith", "Peter van Dijk", "Anna Kowalska", "Chen Wei", "O. Okafor")
 PLACES = ("Berlin", "New York", "Lagos", "Buenos Aires", "the Netherlands", "Seoul", "U.S.")
@@ -36,24 +35,24 @@ SENTENCES = (
 )
 
 
-def documents(count: int) -> Iterator[str]:
-    """Texts of two sentences, the same in every run."""
+def write_documents(folder: Path, count: int) -> None:
+    """Write texts of two sentences, the same in every run, to parquet files in a new folder."""
     generator = random.Random(1)
-    for _ in range(count):
-        yield " ".join(
-            generator.choice(SENTENCES).format(
-                person=generator.choice(PEOPLE),
-                company=generator.choice(COMPANIES),
-                place=generator.choice(PLACES),
+    folder.mkdir()
+    for start in range(0, count, FILE):
+        texts = [
+            " ".join(
+                generator.choice(SENTENCES).format(
+                    person=generator.choice(PEOPLE),
+                    company=generator.choice(COMPANIES),
+                    place=generator.choice(PLACES),
+                )
+                for _ in range(2)
             )
-            for _ in range(2)
-        )
-
-
-def write_documents(path: Path, count: int) -> None:
-    """Write made documents to a parquet file."""
-    table = pa.table({"id": range(count), "text": list(documents(count))})
-    pq.write_table(table, path, row_group_size=ROWS)
+            for _ in range(FILE)
+        ]
+        table = pa.table({"id": range(start, start + FILE), "text": texts})
+        pq.write_table(table, folder / f"{start:09}.parquet")
 
 
 def measure(tagger: Path, actors: int, count: int) -> tuple[float, float]:
@@ -63,8 +62,8 @@ def measure(tagger: Path, actors: int, count: int) -> tuple[float, float]:
         SystemExit: the command failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        write_documents(Path(folder, "in.parquet"), count)
-        command = [sys.executable, "-m", MODULE, str(tagger), f"{folder}/in.parquet"]
+        write_documents(Path(folder, "in"), count)
+        command = [sys.executable, "-m", MODULE, str(tagger), f"{folder}/in"]
         command += [f"{folder}/out", "--actors", str(actors)]
         start, peak = time.perf_counter(), 0.0
         with Path(folder, "log").open("w+b") as log:

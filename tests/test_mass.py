@@ -1,17 +1,18 @@
 """Mass tagging: every document once, whatever is killed; bad input is told before Ray starts."""
 
+import gzip
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -26,9 +27,9 @@ from tests.conftest import ROOT, s3_server
 
 pytest.importorskip("ray", reason="no Ray: make mass")
 
-from tagger.mass import run
+from tagger import mass
 
-SETTINGS = run.Settings()
+LIMIT = 120  # seconds that a test waits for anything before it fails
 
 
 @pytest.fixture
@@ -39,26 +40,86 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "tagger"
 
 
-def write_table(path: Path, rows: int = 10, group: int = 4, **columns: Any) -> None:
+def write_table(path: Path, rows: int = 10, **columns: Any) -> None:
     content = {"id": list(range(rows)), "text": [f"Document {i}" for i in range(rows)]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(content | columns), path, row_group_size=group)
+    pq.write_table(pa.table(content | columns), path)
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tagger.mass", *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@contextmanager
+def running(
+    log: Path, *command: object, environment: dict[str, str], folder: Path = ROOT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python program that prints to a file; at the end all that it has started is killed."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *map(str, command)],
+            cwd=folder,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        kill_session(process)
 
 
-def finish(process: subprocess.Popen[str], status: int) -> str:
-    output, _ = process.communicate(timeout=300)
+def session(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes in the session that a process leads, or did until it died."""
+    found = []
+    for each in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if os.getsid(each.pid) == process.pid and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
+def actors(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    found = []
+    for each in session(process):
+        with suppress(psutil.NoSuchProcess):
+            if "MapWorker" in " ".join(each.cmdline()):
+                found.append(each)
+    return found
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    def kill_all() -> bool:
+        found = session(process)
+        for each in found:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        return not found
+
+    wait_until(kill_all, "the end of killed processes")
+    process.wait(LIMIT)
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+) -> None:
+    """Wait for a condition; fail after LIMIT seconds, or if a process ends that could bring it."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        ended = process and process.poll() is not None
+        if ended or time.monotonic() > end:
+            printed = log.read_text(errors="replace") if log else ""
+            pytest.fail(f"{'It ended' if ended else 'Too long'} before {what}.\n{printed}")
+        time.sleep(0.05)
+
+
+def finish(process: subprocess.Popen[bytes], log: Path, status: int) -> str:
+    """What a process has printed, once it has ended with a status, and all that it has started."""
+    wait_until(lambda: process.poll() is not None, "the end of the command", log=log)
+    output = log.read_text()
     assert process.returncode == status, output
+    wait_until(lambda: not session(process), "the end of what the command has started")
     return output
 
 
@@ -68,91 +129,50 @@ def finished(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-def wait_for(process: subprocess.Popen[str], folder: Path, files: int) -> None:
-    while len(finished(folder)) < files:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-
-
-def processes(process: subprocess.Popen[str]) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """What a process has started, at any depth, and the actors among that."""
-    started = psutil.Process(process.pid).children(recursive=True)
-    return started, [each for each in started if "MapWorker" in " ".join(each.cmdline())]
-
-
-def wait_for_end(processes: list[psutil.Process]) -> None:
-    def is_alive(process: psutil.Process) -> bool:
-        try:
-            return bool(process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
-
-    for _ in range(600):
-        if not any(map(is_alive, processes)):
-            return
-        time.sleep(0.1)
-    pytest.fail("processes outlive the one that started them")
-
-
 def entities(tagger: Tagger, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
     return [[asdict(entity) for entity in document.entities] for document in tagger.tag(texts)]
 
 
 @pytest.mark.slow
-def test_every_document_is_there_once_though_processes_are_killed(
+def test_every_document_is_there_once_though_an_actor_is_killed(
     tmp_path: Path, sample_tagger: Path
 ) -> None:
-    texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(1600)]
-    for i in range(8):
-        some = slice(i * 200, (i + 1) * 200)
-        ids = list(range(1600))[some]
-        write_table(
-            tmp_path / f"in/folder/{i // 4}/{i}.parquet", 200, 100, id=ids, text=texts[some], n=ids
-        )
-    source, target, home = (tmp_path / name for name in ("in", "out", "home"))
+    files, rows = 8, 60
+    texts = [f"Elena Price lives in Hill {i} .\n" * 20 for i in range(files * rows)]
+    for i in range(files):
+        ids = list(range(i * rows, (i + 1) * rows))
+        some = texts[i * rows : (i + 1) * rows]
+        write_table(tmp_path / f"in/folder/{i // 4}/{i}.parquet", id=ids, text=some, n=ids)
+    source, target, home, log = (tmp_path / name for name in ("in", "out", "home", "log"))
     home.mkdir()
-    command = (sample_tagger, source, target)
+    command = ("tagger.mass", sample_tagger, source, target)
 
-    process = start(*command, HOME=str(home))
-    wait_for(process, target, 1)
-    started, actors = processes(process)
-    process.kill()
-    process.communicate()
-    wait_for_end(actors)
-    for each in started:  # some of Ray's end only after a minute
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
-    first = finished(target)
-    assert len(first) < 16
-    for path in first:
-        assert pq.read_table(path).num_rows == 100
-
-    process = start(*command, HOME=str(home))
-    wait_for(process, target, len(first) + 1)
-    started, actors = processes(process)
-    actors[0].send_signal(signal.SIGKILL)
-    output = finish(process, 0)
-    wait_for_end(started)
-    assert f"{16 - len(first)} of {16 - len(first)} parts, " in output
-    assert f"{1600 - 100 * len(first)} documents tagged into {target}, 0 with an error" in output
+    with running(log, *command, environment={"HOME": str(home)}) as process:
+        wait_until(lambda: bool(finished(target)), "the first file", process, log)
+        actors(process)[0].kill()
+        assert len(finished(target)) < files
+        output = finish(process, log, 0)
+    assert f"{files} of {files} files, {len(texts)} documents\n" in output
+    assert f"{len(texts)} documents tagged into {target}, 0 with an error" in output
     assert "Elena" not in output
-
-    second = finished(target)
-    assert {path: second[path] for path in first} == first
-    assert sorted(path.name for path in target.iterdir()) == ["_tagger.json", "folder"]
     assert list(home.iterdir()) == []
+
+    assert sorted(path.name for path in target.iterdir()) == ["_tagger.json", "folder"]
+    assert len(list((target / "folder").rglob("*.*"))) == files
     table = pq.read_table(target)
     assert table.schema.names == ["id", "text", "n", "entities", "error"]
-    rows = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
-    assert [row["id"] for row in rows] == [row["n"] for row in rows] == list(range(1600))
-    assert [row["text"] for row in rows] == texts
-    assert {row["error"] for row in rows} == {None}
+    tagged = sorted(table.to_pylist(), key=lambda row: int(row["id"]))
+    assert [row["id"] for row in tagged] == [row["n"] for row in tagged] == list(range(len(texts)))
+    assert [row["text"] for row in tagged] == texts
+    assert {row["error"] for row in tagged} == {None}
     expected = entities(Tagger.load(sample_tagger, threads=1), texts)
-    assert [row["entities"] for row in rows] == expected
-    assert sum(map(len, expected)) > 1600
+    assert [row["entities"] for row in tagged] == expected
+    assert sum(map(len, expected)) > len(texts)
 
-    assert "0 documents tagged" in finish(start(*command), 0)
-    assert finished(target) == second
+    before = finished(target)
+    with running(log, *command, environment={"HOME": str(home)}) as process:  # without Ray
+        assert "0 documents tagged" in finish(process, log, 0)
+    assert finished(target) == before
 
 
 @pytest.fixture(scope="module")
@@ -175,39 +195,35 @@ def store() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(store: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The variables for a cluster of Ray with two CPUs, where nodes know the store."""
+def cluster(
+    store: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
+    """A cluster of Ray with two CPUs, where nodes know the store, and the variables to use it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     variables = store | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
     node = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": ""}
-    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--num-cpus=2"]
-    ray += ["--block", f"--port={port}", "--include-dashboard=false"]
-    ray += [f"--object-store-memory={2**28}"]
-    process = psutil.Popen(
-        ray, cwd="/", env=os.environ | variables | node, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        for line in process.stdout:
-            if "Ray runtime started" in line:
-                break
-        else:
-            pytest.fail("the cluster never began")
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield variables | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
-    finally:
-        for each in [*process.children(recursive=True), process]:
-            each.kill()
-        process.wait()
+    command = ("ray.scripts.scripts", "start", "--head", "--block", f"--port={port}")
+    options = ("--num-cpus=2", "--include-dashboard=false", f"--object-store-memory={2**28}")
+    log = tmp_path_factory.mktemp("cluster") / "log"
+    with running(
+        log, *command, *options, environment=variables | node, folder=Path("/")
+    ) as process:
+        wait_until(lambda: "Ray runtime started" in log.read_text(), "the start", process, log)
+        yield process, variables | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
 
 
 @pytest.mark.slow
-def test_a_cluster_tags_what_is_in_s3(
-    sample_tagger: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
+    tmp_path: Path,
+    sample_tagger: Path,
+    cluster: tuple[subprocess.Popen[bytes], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in cluster.items():
+    nodes, environment = cluster
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    files, _ = run.open_folder("s3://team/in")
+    files, _ = mass.open_folder("s3://team/in")
     texts = [f"Elena Price {i}\nin Hill \N{GRINNING FACE}" for i in range(600)]
     lines = [json.dumps({"key": i, "body": text}).encode() for i, text in enumerate(texts)]
     bad = {
@@ -230,24 +246,56 @@ def test_a_cluster_tags_what_is_in_s3(
         pq.write_table(table, stream)
     with files.open_output_stream("team/in/cut.parquet") as stream:
         pq.write_table(table, stream)
-    command = (sample_tagger, "s3://team/in", "s3://team/out", "--text", "body", "--id", "key")
-
-    refused = start(*command, "--actors", "3", **cluster)
+    for i in range(8):
+        keys, long = range(i * 150, (i + 1) * 150), "Elena Price lives in Hill .\n" * 20
+        with files.open_output_stream(f"team/in/0/{i}.parquet") as stream:
+            pq.write_table(pa.table({"key": keys, "body": [long] * 150}), stream)
     # All CPUs are the actors': with another task to run beside them, this would hang.
-    tagged = start(*command, "--actors", "2", **cluster)
-    assert "--actors 3 would wait for ever: Ray has 2 CPUs" in finish(refused, 1)
-    output = finish(tagged, 1)
-    assert f"{607 + 1 + 6} documents tagged into s3://team/out, {7 + 4} with an error" in output
+    options = ("--text", "body", "--id", "key", "--actors", "2")
+    command = ("tagger.mass", sample_tagger, "s3://team/in", "s3://team/out", *options)
+    log = tmp_path / "log"
 
-    names = [i.path for i in files.get_file_info(pa.fs.FileSelector("team/out", recursive=True))]
-    assert sorted(name for name in names if "." in name) == [
-        "team/out/_tagger.json",
-        "team/out/a/lines.jsonl-00000.parquet",
-        "team/out/cut.parquet-00000.parquet",
-        "team/out/packed.jsonl.gz-00000.parquet",
-        "team/out/t.parquet-00000.parquet",
+    def tables() -> dict[str, tuple[Any, Any]]:
+        """The files in OUT that have their names, with the time of each and what is in it."""
+        infos = files.get_file_info(
+            pa.fs.FileSelector("team/out", allow_not_found=True, recursive=True)
+        )
+        return {
+            info.path.removeprefix("team/out/"): (
+                info.mtime_ns,
+                pq.read_table(info.path, filesystem=files),
+            )
+            for info in infos
+            if info.is_file and not info.base_name.startswith("_")
+        }
+
+    with running(log, *command, environment=environment) as process:
+        wait_until(lambda: bool(tables()), "the first file", process, log)
+        assert len(actors(nodes)) == 2
+        process.kill()
+        wait_until(lambda: not actors(nodes), "the end of the actors")
+    first = tables()
+    with running(log, *command, environment=environment) as process:
+        output = finish(process, log, 1)
+    second = tables()
+    assert sorted(second) == [
+        *(f"0/{i}.parquet" for i in range(8)),
+        "a/lines.jsonl.parquet",
+        "cut.parquet",
+        "packed.jsonl.gz.parquet",
+        "t.parquet",
     ]
-    rows = pq.read_table("team/out/a", filesystem=files).to_pylist()
+    assert len(first) < len(second)
+    assert {name: second[name] for name in first} == first
+    new = [table for name, (_, table) in second.items() if name not in first]
+    documents, errors = (sum(map(len, new)), sum(len(table["error"].drop_null()) for table in new))
+    summary = f"{documents} documents tagged into s3://team/out, {errors} with an error"
+    assert summary in output
+
+    assert sum(len(table) for _, table in second.values()) == 8 * 150 + 607 + 1 + 6
+    keys_of_0 = [key for i in range(8) for key in second[f"0/{i}.parquet"][1]["key"]]
+    assert [key.as_py() for key in keys_of_0] == list(range(8 * 150))
+    rows = second["a/lines.jsonl.parquet"][1].to_pylist()
     wrong, right = (
         [row for row in rows if bool(row["error"]) is is_bad] for is_bad in (True, False)
     )
@@ -258,86 +306,81 @@ def test_a_cluster_tags_what_is_in_s3(
     for row, message in zip(wrong, bad.values(), strict=True):
         assert message in row["error"]
         assert (row["body"], row["entities"]) == (None, None)
-    (row,) = pq.read_table(
-        names and "team/out/packed.jsonl.gz-00000.parquet", filesystem=files
-    ).to_pylist()
+    (row,) = second["packed.jsonl.gz.parquet"][1].to_pylist()
     assert (row["key"], row["body"], row["fields"]) == ("p", "Elena Price", '{"more": [1, null]}')
-    rows = pq.read_table("team/out/t.parquet-00000.parquet", filesystem=files, columns=["error"])
-    assert rows["error"].to_pylist() == [
+    assert second["t.parquet"][1]["error"].to_pylist() == [
         None, "the text is null", "the text is not UTF-8: invalid start byte"
     ]  # fmt: skip
 
 
-def plan(tagger: Path, folder: Path, settings: run.Settings = SETTINGS) -> list[run.Part]:
-    return run.plan(tagger, str(folder / "in"), str(folder / "out"), settings)
+def job(folder: Path, **changes: Any) -> Namespace:
+    """The arguments of the command, for a tagger, IN and OUT in a folder."""
+    places = {"tagger": folder / "tagger", "source": f"{folder}/in", "target": f"{folder}/out"}
+    return Namespace(**{**places, "text": "text", "id": "id", "wrapped": False, **changes})
 
 
-def test_what_is_finished_is_left_out(tmp_path: Path, config: Path) -> None:
-    write_table(tmp_path / "in/a.parquet")
-    write_table(tmp_path / "in/_hidden/b.parquet")
-    parts = plan(config, tmp_path)
-    assert parts == [
-        {
-            "source": str(tmp_path / "in/a.parquet"),
-            "group": group,
-            "target": str(tmp_path / f"out/a.parquet-0000{group}.parquet"),
-        }
-        for group in range(3)
+@pytest.mark.usefixtures("config")
+def test_what_is_finished_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.parquet", "b/a.parquet", "_hidden/b.parquet", ".hidden.parquet"):
+        write_table(tmp_path / "in" / name)
+    files = mass.plan(job(tmp_path))
+    assert files == [
+        {"source": f"{tmp_path}/in/{name}", "target": f"{tmp_path}/out/{name}"}
+        for name in ("a.parquet", "b/a.parquet")
     ]
-    write_table(Path(parts[1]["target"]))
-    assert plan(config, tmp_path) == [parts[0], parts[2]]
+    write_table(Path(files[0]["target"]))
     (tmp_path / "in/new.jsonl.gz").touch()
-    assert [part["source"] for part in plan(config, tmp_path)[2:]] == [
-        str(tmp_path / "in/new.jsonl.gz")
-    ]
+    assert [file["source"] for file in mass.plan(job(tmp_path))] == [
+        f"{tmp_path}/in/b/a.parquet", f"{tmp_path}/in/new.jsonl.gz"
+    ]  # fmt: skip
+    one = job(tmp_path, source=files[0]["source"], target=f"{tmp_path}/one")
+    assert [file["target"] for file in mass.plan(one)] == [f"{tmp_path}/one/a.parquet"]
+    (tmp_path / "in/a.json").touch()
+    write_table(tmp_path / "in/a.json.parquet")
+    with pytest.raises(InputError, match=r"a\.json\.parquet and .*a\.json would both be "):
+        mass.plan(job(tmp_path))
 
 
 def test_other_output_is_not_mixed_in(tmp_path: Path, config: Path) -> None:
     write_table(tmp_path / "in/a.parquet")
-    write_table(Path(plan(config, tmp_path)[0]["target"]))
-    for settings in (
-        run.Settings(threshold=0.5),
-        run.Settings(wrapped=True),
-    ):
-        with pytest.raises(InputError, match=r"out was made with .*, not .*: remove it"):
-            plan(config, tmp_path, settings)
+    write_table(Path(mass.plan(job(tmp_path))[0]["target"]))
+    with pytest.raises(InputError, match=r"out was made with .*, not .*: remove or rename it"):
+        mass.plan(job(tmp_path, wrapped=True))
     (config / "config.json").write_text("other", encoding="utf-8")
-    with pytest.raises(InputError, match=r"was made with \{'tagger': '44136fa"):
-        plan(config, tmp_path)
-    record = tmp_path / "out" / run.RECORD
-    record.write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match=r"_tagger\.json is damaged"):
-        plan(config, tmp_path)
-    record.unlink()
+    with pytest.raises(InputError, match=r'was made with \{"tagger": "44136fa'):
+        mass.plan(job(tmp_path))
+    (tmp_path / "out/_tagger.json").unlink()
     with pytest.raises(InputError, match="was made with another program"):
-        plan(config, tmp_path)
+        mass.plan(job(tmp_path))
 
 
-def test_input_that_cannot_be_used_is_told(tmp_path: Path, config: Path) -> None:
+@pytest.mark.usefixtures("config")
+def test_input_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     source = tmp_path / "in"
 
-    def refused(message: str, settings: run.Settings = SETTINGS) -> None:
+    def refused(message: str, **changes: Any) -> None:
         with pytest.raises(InputError, match=message):
-            plan(config, tmp_path, settings)
+            mass.plan(job(tmp_path, **changes))
         assert not (tmp_path / "out").exists()
 
     refused("in does not exist, or has no files")
+    source.mkdir()
+    refused("in does not exist, or has no files")
     write_table(source / "a.parquet")
     columns = r"a\.parquet has the columns id \(int64\), text \(string\)\. Name that of the texts"
-    for settings in (run.Settings(text="body"), run.Settings(id="key"), run.Settings(text="id")):
-        refused(columns, settings)
+    for changes in ({"text": "body"}, {"id": "key"}, {"text": "id"}):
+        refused(columns, **changes)
+    refused("lies in IN", target=str(source / "out"))
     write_table(source / "a.parquet", error=["x"] * 10)
     refused(r"error \(string\).*none may be there twice, or be called \['entities', 'error'\]")
     (source / "a.parquet").write_bytes(b"PAR1, but no more")
     refused("a.parquet is damaged")
     (source / "a.parquet").rename(source / "a.csv")
-    refused(r"a\.csv ends in none of \.parquet, \.jsonl")
+    refused(r"a\.csv is damaged, or of another version .*not a parquet file")
     (source / "a.csv").rename(source / "a.jsonl")
-    refused("none may be there twice", run.Settings(id="text"))
-    with pytest.raises(InputError, match="lies in IN"):
-        run.plan(config, str(source), str(source / "out"), SETTINGS)
+    refused("none may be there twice", id="text")
     with pytest.raises(ValueError, match="nothing://x"):
-        run.plan(config, "nothing://x", str(tmp_path / "out"), SETTINGS)
+        mass.plan(job(tmp_path, source="nothing://x"))
 
 
 class Fragile:
@@ -352,6 +395,32 @@ class Fragile:
 
 def test_what_one_document_raises_is_its_error() -> None:
     documents = [Document(text) for text in ("a", "it fails", "b")]
-    tagged = run.tag_each(Fragile(), documents, SETTINGS)  # type: ignore[arg-type]
+    tagged = mass.tag(Fragile(), documents, wrapped=False)  # type: ignore[arg-type]
     assert [document.text for document in tagged] == ["a", "it fails", "b"]
     assert [document.error for document in tagged] == [None, "RuntimeError: it fails", None]
+
+
+def test_a_file_that_breaks_off_has_no_output_and_says_why(tmp_path: Path) -> None:
+    actor = mass.Actor.__new__(mass.Actor)  # which has no Ray that gives it a tagger
+    actor.job, actor.tagger = job(tmp_path), Fragile()  # type: ignore[assignment]
+    source, target = tmp_path / "in/a.jsonl.gz", tmp_path / "out/b/a.jsonl.gz.parquet"
+    whole = gzip.compress(b'{"text": "some text", "id": 1}\n' * 3000)
+    source.parent.mkdir()
+    for content, failure, documents in ((whole[:-20], "Error", 0), (whole, "", 3000)):
+        source.write_bytes(content)
+        done = actor({"source": str(source), "target": str(target)})
+        assert (done["documents"], done["files"]) == (documents, documents // 3000)
+        assert failure in done["failure"]
+        assert bool(failure) == (str(source) in done["failure"])
+        assert target.exists() is not bool(failure)
+    assert pq.read_table(target).num_rows == 3000
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_more_actors_than_cpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = SimpleNamespace(
+        cluster_resources=lambda: {"CPU": 2.0}, exceptions=SimpleNamespace(RayError=RuntimeError)
+    )
+    monkeypatch.setattr(mass, "_start_ray", lambda: ray)
+    with pytest.raises(InputError, match="--actors 3 would wait for ever: Ray has 2 CPUs"):
+        mass.tag_files(job(tmp_path, actors=3), [{}])

@@ -39,7 +39,7 @@ for name in ("datasets", "dvc", "gensim", "pandas", "pyarrow", "pydantic", "scip
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
 import tagger
 for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
-    if module.name.startswith(("tagger.serve.", "tagger.mass.")):  # extras
+    if module.name.startswith(("tagger.serve.", "tagger.mass")):  # extras
         continue
     importlib.import_module(module.name)
     print(module.name)

@@ -1,1 +1,0 @@
-"""Tag millions of documents with Ray: `python -m tagger.mass TAGGER IN OUT` (the extra `mass`)."""
