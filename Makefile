@@ -79,9 +79,32 @@ with suppress(LockError), repo.lock:
 endef
 export mend
 
+# Where an input that params.yaml names is not there, DVC would name its path alone.
+define find_inputs
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from stages.runner import PARAMETERS, read_texts
+from tagger.files import InputError
+
+chosen = {}
+with suppress(InputError):  # of which the first stage will tell
+    chosen = read_texts(PARAMETERS)
+for key, folder in (("corpus", "data/inputs/corpora"), ("embeddings", "data/inputs/vectors")):
+    path = Path(folder, chosen.get(key, ""))
+    if not path.exists() and not path.with_name(f"{path.name}.dvc").exists():
+        there = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
+        sys.exit(
+            f"repro: {PARAMETERS}: {key}: there is no {chosen[key]!r} in {folder}; there are: {there}"
+        )
+endef
+export find_inputs
+
 # DVC also ends well where its cache could not hold an output: its status knows. Asked for that of
 # dvc.yaml, it says nothing of other data in the repository, which may be missing here.
 repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
+	@.venv/bin/python -c "$$find_inputs"
 	@.venv/bin/python -c "$$mend"
 	.venv/bin/python -m dvc repro
 	@.venv/bin/python -m dvc status --quiet dvc.yaml || { .venv/bin/python -m dvc status dvc.yaml; \

@@ -21,10 +21,19 @@ def main() -> None:
     name, *paths = sys.argv[1:] or [""]
     if name not in STAGES:
         sys.exit(f"usage: python -m stages {{{','.join(STAGES)}}} PATH…")
+    try:
+        from stages.runner import run  # which itself takes a tenth of a second to import
 
-    from stages.runner import run  # which itself takes a tenth of a second to import
-
-    run(name, paths, parent)
+        run(name, paths, parent)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package in ("stages", "tagger", "evaluation"):
+            raise
+        sys.exit(
+            f"{name}: the Python that runs this stage, {sys.executable}, has no package {package}: "
+            "DVC was called from outside the environment of this project. Run "
+            "`. .venv/bin/activate` first; `make sample` makes .venv"
+        )
 
 
 if __name__ == "__main__":

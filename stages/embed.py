@@ -137,8 +137,8 @@ def write_vectors(path: Path, blocks: Iterable[Block], output: Path) -> tuple[li
         InputError: a number is not finite, or a word is none.
     """
     words: dict[str, int] = {}  # each with the number of its line
-    undecoded = nameless = repeated = dimension = 0
-    example = ""
+    undecoded = nameless = repeated = blanks = dimension = 0
+    example = blank_example = ""
     with output.open("wb") as file, tqdm(unit=" words", unit_scale=True, disable=None) as progress:
         for block in blocks:
             if dimension == 0:
@@ -161,6 +161,9 @@ def write_vectors(path: Path, blocks: Iterable[Block], output: Path) -> tuple[li
                         "the file again"
                     )
                 undecoded += REPLACEMENT in word and word.encode() != data
+                if " " in word:
+                    blanks += 1
+                    blank_example = blank_example or repr(word)
                 if not word:
                     nameless += 1
                 elif word in words:
@@ -179,6 +182,8 @@ def write_vectors(path: Path, blocks: Iterable[Block], output: Path) -> tuple[li
         print(f"words that are not UTF-8: {undecoded}; {REPLACEMENT} stands for the wrong bytes")
     if nameless:
         print(f"words that are empty or a blank, and left out: {nameless}")
+    if blanks:
+        print(f"words with a blank in them: {blanks}, as {blank_example}")
     if repeated:
         print(f"words that came before, of which the first counts: {repeated}, as {example}")
     return list(words), dimension

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tagger.corpus.conll import SPLITS
 from tagger.encoding.encoder import Encoder
-from tagger.encoding.split import MAX_TOKENS, TAGS
+from tagger.encoding.split import TAGS
 from tagger.encoding.vocabulary import VECTORS, WORDS
 from tagger.files import InputError, atomic_output, hash_files, read_lines, reading, write_lines
 
@@ -68,13 +68,6 @@ def index(corpus: Path, embeddings: Path, output: Path) -> None:
                 "documents": len(np.unique(some.documents)),
                 "coverage": coverage,
             }
-            if some.lengths.max() > MAX_TOKENS:
-                print(
-                    f"warning: {path}: sentences of more than {MAX_TOKENS} tokens are read in "
-                    f"parts: {(some.lengths > MAX_TOKENS).sum():,}; the longest is sentence "
-                    f"{some.lengths.argmax() + 1:,}, of {some.lengths.max():,} tokens",
-                    flush=True,
-                )
             for what, found in coverage.items():
                 counts = ", ".join(f"{n} {how}" for how, n in found.items())
                 share = found["unknown"] / sum(found.values())

@@ -16,17 +16,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError, create_model
 
-from tagger.files import InputError, before_rename, sha256
+from tagger.files import InputError, before_rename, read_lines, sha256
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("evaluation", "stages", "tagger")  # whose modules a stage may import
 PARAMETERS, VERSIONS = Path("params.yaml"), Path("requirements.lock")
+COMPUTING = ("numpy", "pyarrow", "scipy", "torch")  # packages that results come from
 LARGEST = 20_000  # bytes of params.yaml: PyYAML reads them within a second, whatever they are
 LONGEST = 200  # characters of a value
 ORPHANED = "the process that started this stage is gone, so nothing was kept"
@@ -43,6 +45,12 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
     try:
         with _ending_with(parent, name):
             texts = read_texts(PARAMETERS)
+            if others := _other_versions():
+                print(
+                    f"{name}: warning: {sys.executable} has {', '.join(others)}. Results may "
+                    "differ; `. .venv/bin/activate` gives the environment of this project",
+                    file=sys.stderr,
+                )
             before = made_of(texts, files)
             # Code is hashed before it is imported: an edit between the two ends a stage that could
             # have been kept, and does not keep one that has used the old code.
@@ -55,7 +63,9 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
             with _checked(before, files, parameters, parent), _unwound_by_interrupts():
                 stage(*files, **parameters)
     except FileNotFoundError as error:
-        sys.exit(f"{name}: {error}{_maker(error)}")
+        # pyarrow's error is the path alone.
+        reason = error if error.filename else f"No such file or directory: '{error}'"
+        sys.exit(f"{name}: {reason}{_maker(Path(error.filename or str(error)))}")
     except (InputError, OSError) as error:
         sys.exit(f"{name}: {error}")
     except (MemoryError, RuntimeError) as error:
@@ -71,19 +81,31 @@ def run(name: str, arguments: Sequence[str], parent: int) -> None:
         sys.exit(130)  # as a shell reports it: 128 + SIGINT
 
 
+def _other_versions() -> list[str]:
+    """The packages in COMPUTING of another version than that which the results come from."""
+    locked = dict(line.partition("==")[::2] for line in read_lines(ROOT / VERSIONS))
+    found = []
+    for name in COMPUTING:
+        with suppress(PackageNotFoundError):
+            there = version(name).partition("+")[0]  # torch 2.13.0+cpu is torch 2.13.0
+            if name in locked and there != locked[name]:
+                found.append(f"{name} {there} ({VERSIONS}: {locked[name]})")
+    return found
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether there is too little memory, for which torch has no exception that covers all."""
     texts = ("can't allocate memory", "out of memory")
     return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
 
 
-def _maker(error: FileNotFoundError) -> str:
+def _maker(missing: Path) -> str:
     """Which stage makes a file that is missing, to end a message with; nothing if none does."""
-    missing = Path(error.filename or "")
     with suppress(OSError, yaml.YAMLError, KeyError, AttributeError):
         stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
         for name, stage in stages.items():
-            for out in map(Path, stage["outs"]):
+            for entry in (*stage["outs"], *stage.get("metrics", [])):
+                out = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
                 if missing == out or out in missing.parents:
                     return f". The stage {name} makes {out}: `dvc repro` runs it where it must"
     return ""

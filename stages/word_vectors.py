@@ -27,6 +27,7 @@ from tagger.files import InputError, reading
 BLOCK = 4096  # words
 BUFFER = 2**17  # bytes
 LONGEST = 10_000  # bytes of a word in a binary file; a longer one is a sign of damage
+GIT_LFS = b"version https://git-lfs.github.com/"
 ZIP, FASTTEXT = b"PK\x03\x04", (793712314).to_bytes(4, "little")
 OPENERS: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -63,7 +64,11 @@ def read_blocks(path: Path) -> Iterator[Block]:
     """
     with reading(path), ExitStack() as stack:
         file = _open(path, stack)
-        start = file.peek(4)
+        start = file.peek(262)
+        if start.startswith(GIT_LFS):
+            raise InputError(f"{path} is what Git LFS puts in a file's place: run `git lfs pull`")
+        if start[257:262] == b"ustar":
+            raise InputError(f"{path} is a tar archive; unpack the file that is wanted")
         if start.startswith(FASTTEXT):
             yield from _fasttext(path, file)
             return
@@ -141,8 +146,13 @@ def _text(
             dimension -= 1  # the word is a number too
         if b"\r" in line.strip() and not line.endswith(b"\n"):
             raise refusal("lines end in a carriage return alone; end them with a line feed")
+        if dimension == 0 and fields[-1].lower().lstrip(b"+-") in (b"nan", b"inf"):
+            raise refusal("a number is not finite; correct it, or delete the line")
         if dimension == 0:
             raise refusal(f"no numbers, with blanks or tabs between, follow the word. {FORMS}")
+        counted = [*range(dimension)], [*range(1, dimension + 1)]
+        if dimension > 2 and [*map(float, fields[-dimension:])] in counted:
+            raise refusal("the first line counts the columns; delete it")
         if dimension == 1:
             raise refusal(
                 "only one number follows the word, as in a list of frequencies; if it is a vector "
@@ -187,6 +197,13 @@ def _text(
                 raise InputError(
                     f"{path}, lines {places[0]} to {places[-1]}: each begins with a number, not "
                     f"with a word. {FORMS}"
+                )
+            first = [word.split(None, 1) for word in found]
+            if 2 * sum(len(parts) > 1 and _is_number(parts[0]) for parts in first) > len(found):
+                raise InputError(
+                    f"{path}, lines {places[0]} to {places[-1]}: most words begin with a number "
+                    f"and a blank, as {found[-1][:50].decode(errors='replace')!r}; delete the "
+                    "column that counts them"
                 )
             count += len(found)
             vectors = np.frombuffer(numbers, np.float32).reshape(-1, dimension)

@@ -140,6 +140,7 @@ def apply(arguments: argparse.Namespace) -> int:
         by_line=arguments.unit == "line",
         output=_standard_output(),
         skipped=skipped,
+        warn=lambda message: say(f"tagger: warning: {message}", show_progress),
     )
     show_progress = sys.stderr.isatty() and not (sys.stdout.isatty() and not arguments.output)
     shown = started

@@ -112,7 +112,8 @@ def read_lines(path: Path) -> list[str]:
         InputError: the file is not UTF-8.
     """
     with reading(path), path.open(encoding="utf-8", newline="\n") as file:
-        return [line.removesuffix("\n") for line in file]
+        text = file.read()
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def write_lines(path: Path, entries: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ follows `?`, `!`, `...` or a closing quote (`"Why?" he asked`).
 import re
 from collections.abc import Iterator
 
-from tagger.encoding.split import MAX_TOKENS
+from tagger.corpus.conll import MAX_TOKENS
 
 VERSION = 1  # of the rules, to be raised when they change: a tagger's scores hold for its own
 

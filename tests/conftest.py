@@ -293,6 +293,16 @@ def reproduced(
     return clone
 
 
+def set_up(clone: Clone) -> None:
+    """Give a clone the environment of these tests, as make would set it up."""
+    venv = clone.path / ".venv"
+    venv.mkdir()
+    for name in ("bin", "lib"):
+        (venv / name).symlink_to(Path(sys.prefix) / name)
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "done").touch()
+
+
 def commit_all(clone: Clone) -> None:
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     clone.run("git", "add", "-A")

@@ -66,6 +66,16 @@ def standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
 
 
+def test_a_sentence_that_is_tagged_in_parts_is_told(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.conll").write_text("a O\n\n" + "Ann O\n" * 401)
+    assert apply(folder, tmp_path / "a.conll") == 0
+    found = capsys.readouterr()
+    assert "tagger: warning: a.conll, line 3: this sentence has more than 400 tokens" in found.err
+    assert len(records(found.out)[1]["entities"]) == 401  # type: ignore[arg-type]
+
+
 def test_a_folder_is_read_in_order_and_its_bad_files_are_told(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

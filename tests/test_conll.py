@@ -96,6 +96,17 @@ def test_lines_are_grouped_into_sentences_or_refused_at_the_first_bad_one(
     assert [list(s.lines) for s in found] == blocks
 
 
+def test_it_does_not_matter_how_many_lines_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that comes again is not split again."""
+    lines = ["a O", "# O", "b B-X", "", " O", "a O", "", "# x y", "# O", "b B-X", "a O", " O", ""]
+    data = "\n".join(lines * 3).encode()
+    expected = read_conll("x", data)
+    assert [s.tokens for s in expected] == [["a", "#", "b"], ["", "a"], ["#", "b", "a", ""]] * 3
+    for most in (1, 2, 3):
+        monkeypatch.setattr("tagger.corpus.conll.MOST_KNOWN", most)
+        assert read_conll("x", data) == expected
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", BOM])
 def test_a_bad_byte_is_found_by_line_in_any_layout(end: str, mark: str) -> None:

@@ -4,13 +4,18 @@ The inputs are one invented corpus in many forms, each with a property of publis
 """
 
 import csv
+import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stages.corpus.__main__ import main
@@ -21,8 +26,9 @@ from stages.index import index
 from stages.train import train
 from tagger.corpus.conll import SPLITS
 from tagger.files import InputError
-from tests.conftest import INPUTS, Clone, Data, run_evaluate
+from tests.conftest import INPUTS, ROOT, Clone, Data, run_evaluate, set_up
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 Token = tuple[str, str]
 SENTENCES: list[list[Token]] = [
     [("Jaro", "B-PER"), ("van", "I-PER"), ("Pell", "I-PER"), ("left", "O"), ("Oslo", "B-LOC")],
@@ -30,6 +36,10 @@ SENTENCES: list[list[Token]] = [
     [("no", "O"), ("one", "O")],
 ] * 20
 EXPECTED = [[tag for _, tag in sentence] for sentence in SENTENCES]
+ROWS = {
+    "tokens": [[token for token, _ in sentence] for sentence in SENTENCES],
+    "ner_tags": EXPECTED,
+}
 
 
 def bioes(letters: str) -> list[list[Token]]:
@@ -74,7 +84,29 @@ def numbered(first: int, separator: str) -> str:
 
 
 GOOD = conll()
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 TABS = conll(line="{}\t{}".format)
+
+
+def parquet(names: list[str] | None = None) -> bytes:
+    """The corpus as `datasets` writes it, with tags as names or as numbers of names."""
+    tag = datasets.ClassLabel(names=names) if names else datasets.Value("string")
+    features = datasets.Features(
+        tokens=datasets.List(datasets.Value("string")), ner_tags=datasets.List(tag)
+    )
+    file = io.BytesIO()
+    datasets.Dataset.from_dict(ROWS, features=features).to_parquet(file)
+    return file.getvalue()
+
+
+def plain_parquet(
+    rows: dict[str, list[Any]], types: Mapping[str, Any] = MappingProxyType({}), **metadata: bytes
+) -> bytes:
+    """Rows as other programs write them, with columns of some types."""
+    table = pa.table({name: pa.array(column, types.get(name)) for name, column in rows.items()})
+    file = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), file)
+    return file.getvalue()
 
 
 def read(
@@ -85,7 +117,7 @@ def read(
     folder.mkdir()
     files = texts if isinstance(texts, Mapping) else {f"{split}.conll": texts for split in SPLITS}
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     if description:
         (folder / "corpus.yaml").write_text(description, encoding="utf-8")
@@ -167,6 +199,17 @@ SENT_ID = "# sent_id = {}\n".format
         (numbered(1, "\t").replace("1\tJaro", "1-2\tJarovan\t_\n1\tJaro"), "token: 2"),
         (TABS, "separator: whitespace"),
         (TABS, "# nothing"),
+        (TABS.replace("\n\n", "\n\t\n"), ""),  # WNUT-17
+        ("-DOCSTART- -X- O\n" + conll(line="{} -X- _ {}".format), ""),  # Label Studio
+        (conll(before=lambda i: "-DOCSTART- -DOCSTART- O\n" * (i % 9 == 0), line="{} N {}".format),
+         ""),  # CoNLL-2002's Dutch
+        # JNLPBA
+        (conll(before=lambda i: "###MEDLINE:9\n\n" * (i % 9 == 0), line="{}\t{}".format), ""),
+        (conll(line="1\t{}\t{}\t-\t-".format, before=SENT_ID), "token: 2\ntag: 3"),  # Universal NER
+        (GOOD.replace(" ", "\xa0"), ""),
+        (GOOD.replace("\n", "  \n"), ""),
+        (GOOD.replace("\n\n", "\n\u3000\n"), ""),
+        ("\n".join(f"\ufeff{line}" if line else "" for line in GOOD.split("\n")), ""),
     ],
 )  # fmt: skip
 def test_layouts_are_understood(tmp_path: Path, text: str | bytes, description: str) -> None:
@@ -327,7 +370,18 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         ({"train.conll": GOOD}, "dataset: {path: a/b}", "corpus.yaml: dataset; keep one"),
         ({"train.conll": "-DOCSTART- O\n\n" + GOOD}, "", "no validation and no test, and train"),
         ({"train.jsonl": "{"}, "", "train.jsonl, line 1 is not JSON"),
-        ({"train.jsonl": "[]"}, "", "train.jsonl, line 1: b'[]' is no JSON object"),
+        ({"train.jsonl": "[]"}, "", "train.jsonl, line 1: '[]' is no JSON object; write one a"),
+        ({"train.jsonl": "[" * 100_000}, "", "train.jsonl, line 1 is not JSON (maximum recursion"),
+        ({"train.jsonl": f"[{'9' * 5000}]"}, "", "train.jsonl, line 1 is not JSON (Exceeds"),
+        ({"train.jsonl": b'\n{"tokens": ["\xff"]}'}, "", "train.jsonl, line 2: byte 0xff is not U"),
+        ({"train.jsonl": '{"tokens": ["\\ud800"], "ner_tags": ["O"]}'}, "", "line 1: \\ud800 is h"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": ["B-\\udfff"]}'}, "", "\\udfff is half"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [null]}'}, "", "the tag None is neither t"),
+        ({"train.jsonl": '{"tokens": [["a"]], "ner_tags": [["O"]]}'}, "", "the token ['a'] is not"),
+        ({"train.jsonl": '{"text": "a b", "label": [[0, 1, "X"]]}'}, "", "it has: text, label. Na"),
+        ({"train.jsonl": '{"text": "a b", "tokens": [{"text": "a"}], "spans": []}'}, "tag: spans",
+         "line 1: 1 tokens, but 0 tags"),
+        ({"train.jsonl": '{"tokens": ["a"], "tags": ["O"]}'}, "", "corpus.yaml: `tag: tags`, for "),
         ({"train.jsonl": '{"words": [], "ner_tags": []}'}, "", "no column 'tokens'; it has: words"),
         ({"train.jsonl": '{"tokens": "a", "ner_tags": ["O"]}'}, "", "its tokens are 'a', not a li"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": []}'}, "", "1 tokens, but 0 tags"),
@@ -335,6 +389,34 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [0]}'}, "", "`names: [O, B-PER, I-PER]`"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [3]}'}, "names: [O]", "no name for the ta"),
         ({"train.parquet": "PAR1"}, "", "train.parquet is damaged"),
+        ("Token\tNER\n" + TABS.replace("B-", "").replace("I-", ""), "", "line 1: 'Token' and "
+         "'NER' name columns; delete it"),
+        (GOOD.replace("\n", "\r\r\n"), "", "line 3: every sentence of train has one token: an emp"),
+        (GOOD.replace("\n", "\n\n"), "", "delete those within sentences"),
+        (GOOD.replace("B-LOC", "B-LOC\u200b", 3), "", r"I-LOC after 'B-LOC\u200b' breaks IOB2"),
+        (GOOD.replace(" O", " 0"), "", "'0' is not a tag: expected O, or B-, I-, E- or S- and a t"),
+        (conll(line="{} -{}".format), "", "line 4: '-O' is not a tag"),
+        (conll(line=lambda a, b: f"{a} ({b[2:]})" if b != "O" else f"{a} *"), "", "Brackets, as O"),
+        (written(lambda t: t.replace("B-", "BEGIN-").replace("I-", "IN-")), "", "'BEGIN-PER' is n"),
+        (written(lambda t: t.replace("-", "&#45;")), "", "'B&#45;PER' is not a tag"),
+        (written(lambda t: t.replace("-", "- ")), "", "line 4: 2 columns, but the lines before it"),
+        (conll(line="{},{}".format), "", "line 1: 'Jaro,B-PER' has no tag"),
+        ("<!DOCTYPE html>\n<html>\n", "", "train.conll, line 2: '<html>' has no tag"),
+        (gzip.compress(GOOD.encode()), "", "train.conll is compressed; unpack it"),
+        ({"train.jsonl": gzip.compress(b"{}")}, "", "train.jsonl is compressed; unpack it"),
+        (LFS, "", "train.conll is what Git LFS puts in a file's place: run `git lfs pull`"),
+        ({"train.parquet": LFS}, "", "train.parquet is what Git LFS puts in a file's place"),
+        ({"train.conll.gz": ""}, "", "train.conll.gz is not read: unpack it, and call what it hol"),
+        ({"train.PARQUET": ""}, "", "train.PARQUET is not read under this name: rename it to trai"),
+        ({"train.json": ""}, "", "rename it to train.jsonl if it holds train in JSON by line"),
+        ({"train.conll": GOOD, "eng.testb": GOOD}, "", "eng.testb is not read under this name: re"),
+        ({"train.conll": GOOD, "train-00001-of-00002.parquet": ""}, "", "is one of 2 parts: put t"),
+        ({"deep/mine/train.conll": GOOD}, "", "deep/mine/train.conll lies too deep: move it up"),
+        ({"train.conll": GOOD, "corpus.yml": ""}, "", "corpus.yml is not read under this name: re"),
+        (GOOD, "names: [&a [x], *a]", "corpus.yaml, line 1: nested too deep, or a reference"),
+        (GOOD, "{" * 15_000, "corpus.yaml, line 1: nested too deep"),
+        (GOOD, "licence: 2026-99-99", "corpus.yaml is not YAML: month must be in 1..12"),
+        ({"train.parquet": plain_parquet(ROWS, huggingface=b"{")}, "", "train.parquet is damaged"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named_with_the_remedy(
@@ -343,18 +425,6 @@ def test_what_cannot_be_read_is_named_with_the_remedy(
     with pytest.raises(InputError) as error:
         read(tmp_path, files, description)
     assert message in str(error.value)
-
-
-def parquet(names: list[str] | None = None) -> bytes:
-    """The corpus as `datasets` writes it, with tags as names or as numbers of names."""
-    tag = datasets.ClassLabel(names=names) if names else datasets.Value("string")
-    features = datasets.Features(
-        tokens=datasets.List(datasets.Value("string")), ner_tags=datasets.List(tag)
-    )
-    rows = {"tokens": [[t for t, _ in s] for s in SENTENCES], "ner_tags": EXPECTED}
-    file = io.BytesIO()
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(file)
-    return file.getvalue()
 
 
 NAMES = ["I-LOC", "O", "B-PER", "I-PER", "B-LOC"]
@@ -372,7 +442,19 @@ JSONL = "".join(
     [
         ("train.parquet", parquet(), ""),
         ("train.parquet", parquet(NAMES), ""),
-        ("data/train.parquet", parquet(NAMES), "dataset: {path: data}"),
+        ("train.parquet", plain_parquet(ROWS), ""),
+        ("train.parquet", plain_parquet(ROWS, {"tokens": pa.large_list(pa.large_string())}), ""),
+        (
+            "train.parquet",
+            plain_parquet(ROWS, {"ner_tags": pa.list_(pa.dictionary(pa.int8(), pa.string()))}),
+            "",
+        ),
+        (
+            "train.parquet",
+            plain_parquet({**ROWS, "ner_tags": [[NAMES.index(t) for t in s] for s in EXPECTED]}),
+            f"names: {NAMES}",
+        ),
+        ("data/train-00000-of-00001.parquet", parquet(NAMES), "dataset: {path: data}"),
         (
             "train.jsonl",
             JSONL.encode(),
@@ -394,6 +476,23 @@ def test_tables_are_read_and_splits_that_lack_are_held_out(
     assert ["there is no validation: it gets" in note for note in corpus.notes] == [True, False]
     again = read_corpus(tmp_path / "mine", "mine", held_out=0.1)
     assert again.splits == corpus.splits
+
+
+def test_what_looks_wrong_is_warned_of(tmp_path: Path) -> None:
+    long = "a O\n" * 401 + "\n" + "b O\n" * 1001
+    names = GOOD.replace("-LOC", "-Loc", 3)
+    texts = {"train.conll": names + long, "validation.conll": "a O\n\n" * 10, "test.conll": GOOD}
+    corpus = read(tmp_path, texts)
+    output = summarise(corpus).splitlines()
+    file = tmp_path / "mine/train.conll"
+    assert output[-3:] == [
+        "warning: every sentence of validation has one token: an empty line may stand after each "
+        "token",
+        "warning: types that look alike are different types: 'LOC', 'Loc'",
+        "warning: sentences of train with more than 400 tokens, which are read in parts of 400: 2; "
+        f"the longest, of 1,001 tokens, is at {file}, line {GOOD.count(chr(10)) + 403}. Mark where "
+        "its sentences end",
+    ]
 
 
 def test_odd_text_in_tables_becomes_one_token_a_line(tmp_path: Path) -> None:
@@ -559,13 +658,34 @@ def test_check_corpus_says_what_download_says_and_the_coverage(
         main()
 
 
-def test_another_corpus_beside_the_one_in_use_changes_nothing(clone_with_results: Clone) -> None:
+def test_the_readmes_walk_from_files_to_a_report(clone_with_results: Clone) -> None:
+    """Its commands as they stand there, from files as people have them."""
     clone = clone_with_results
-    other = clone.path / "data/inputs/corpora/my own"
-    other.mkdir()
-    (other / "train.conll").write_text(GOOD)
-    assert clone.run("dvc", "status") == "Data and pipelines are up to date.\n"
-    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock")
-    output = clone.run("dvc", "exp", "run", "-S", "corpus=my own", "download")
-    assert "corpus my own\n" in output
-    assert "there is no test: it gets 6 of the 60 documents" in output
+    set_up(clone)
+    (section,) = re.findall(r"### Your own corpus and vectors\n\n((?:    .*\n)+)", README)
+    *place, check, run = [line.strip() for line in section.splitlines()]
+    for split in SPLITS:
+        (clone.path / f"{split}.conll").write_text(GOOD)
+    # The vectors of the sample as GloVe's are: without a first line.
+    vectors = (INPUTS / "vectors/sample/vectors.txt").read_text(encoding="utf-8")
+    (clone.path / "glove.6B.100d.txt").write_text(vectors.partition("\n")[2], encoding="utf-8")
+    for command in place:
+        clone.run("bash", "-c", command)
+    assert "dvc.lock is current" in clone.run("python", "-m", "review.lock"), "what is in use is"
+
+    checked = clone.run("bash", "-c", check)
+    assert "2 columns with white space between, tokens in column 1, tags in 2" in checked
+    assert "tokens without one of the" in checked
+    output = clone.run("bash", "-c", run)
+    assert "corpus mine\n" in output
+    assert f"reading glove.6B.100d.txt\n{vectors.split()[0]} words" in output
+    scores = json.loads(clone.read("metrics/metrics.json"))
+    assert scores["test"]["support"] == 80
+    assert scores["test"]["types"].keys() == {"LOC", "PER"}
+    assert "Jaro" in clone.read("data/report/index.html")
+
+    for split in ("validation", "test"):
+        (clone.path / f"data/inputs/corpora/mine/{split}.conll").unlink()
+    alone = clone.run("bash", "-c", check)
+    for split in ("validation", "test"):
+        assert f"there is no {split}: it gets 6 of the 60 documents of train" in alone

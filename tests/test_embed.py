@@ -9,6 +9,7 @@ import lzma
 import shutil
 import struct
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,6 +54,15 @@ def zipped(*names: str) -> bytes:
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             archive.writestr(name, TEXT)
+    return data.getvalue()
+
+
+def tarred() -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        member = tarfile.TarInfo("vectors.txt")
+        member.size = len(TEXT)
+        archive.addfile(member, io.BytesIO(TEXT.encode()))
     return data.getvalue()
 
 
@@ -116,6 +126,8 @@ def test_an_exact_match_comes_first() -> None:
         pytest.param(zipped("some/vectors.vec"), id="zip"),
         pytest.param(zipped("mine.txt", "__MACOSX/._mine.txt"), id="zip of macOS"),
         pytest.param(binary(WORDS, ROWS), id="word2vec's binary"),
+        pytest.param(binary(WORDS, ROWS, "3 2\r\n"), id="binary, CRLF"),
+        pytest.param(binary([f"\n{w}" for w in WORDS], ROWS, end=""), id="line feeds before words"),
         pytest.param(binary(WORDS, ROWS, end=""), id="gensim's binary"),
         pytest.param(gzip.compress(binary(WORDS, ROWS), mtime=0), id="binary, gzip"),
     ],
@@ -149,6 +161,7 @@ def test_words_may_be_odd(tmp_path: Path, words: list[str], header: bool) -> Non
         (binary([*WORDS, "the"], [*ROWS, [9, 9]]), WORDS, "counts: 1, as 'the', words 1 and 4"),
         (b"z\xfcrich 7 7\n" + GLOVE.encode(), ["z�rich", *WORDS], "not UTF-8: 1; � stands"),
         (binary([b"\xfc", *WORDS], [[7, 7], *ROWS]), ["�", *WORDS], "not UTF-8: 1; � stands"),
+        (f"x y 7 7\n{GLOVE}", ["x y", *WORDS], "with a blank in them: 1, as 'x y'"),
         (f"{GLOVE} 7 7\n", WORDS, "empty or a blank, and left out: 1"),
         (f" 7 7\n{GLOVE}", WORDS, "empty or a blank, and left out: 1"),
         (f"9 2\n{GLOVE}", WORDS, "states 9 words, but 3 follow"),
@@ -201,6 +214,28 @@ def test_a_real_replacement_character_is_not_told(
         ("1 2\nthe 1 nan\n", r", line 2 \('the'\): a number is not finite"),
         ("a 1 2\nthe inf 1\n", r", line 2 \('the'\): a number is not finite"),
         ("1 2\nthe 1 1e39\n", r", line 2 \('the'\): a number is not finite in single precision"),
+        ("the nan nan\n", r", line 1 \('the'\): a number is not finite"),
+        ("the 1 2\nMay -nan(ind) 2\n", r", line 2 \('May'\): '-nan\(ind\)' is not a number"),
+        (
+            "0 the 1 2\n1 May 3 4\n2 x 1 1\n",
+            ", lines 1 to 3: most words begin with a number and a b",
+        ),
+        ("\tword\t0\t1\n0\tthe\t1\t2\n1\tMay\t3\t4\n", ", lines 1 to 3: most words begin with a"),
+        ("word 0 1 2\nthe 1 2 3\n", r", line 1 \('word'\): the first line counts the columns"),
+        ("the 1:0.5 2:0.3\n", r", line 1 \('the'\): no numbers"),
+        ("the [0.1, 0.2]\n", r", line 1 \('the'\): no numbers"),
+        ("the 0.1 0.2 DT\n", r", line 1 \('the'\): no numbers"),
+        ("2,000 2\nthe 1 2\n", r", line 1 \('2,000'\): only one number"),
+        (
+            "2 3\nthe 1 2\nMay 3 4\n",
+            r", line 2 \('the'\): 2 numbers, not 3 as the first line states",
+        ),
+        ("version https://git-lfs.github.com/spec/v1\n", " is what Git LFS puts in a file's place"),
+        (tarred(), " is a tar archive; unpack the file"),
+        (gzip.compress(tarred()), " is a tar archive; unpack the file"),
+        (gzip.compress(gzip.compress(TEXT.encode())), " has no vectors that can be read"),
+        (binary(WORDS, ROWS, "", end="")[len("3 2\n") :], " has no vectors that can be read"),
+        (binary(["New York", "a", "b"], ROWS), ", word 2 .*: a line feed in a word"),
         ("1 0\nthe\n", ", line 1 .*: the first line states 0 dimensions"),
         ("1 99999999999\nthe 1\n", ", line 1 .*: the first line states 99999999999"),
         ("the 1 2\rMay 3 4\r", ", line 1 .*: lines end in a carriage return alone"),
@@ -417,13 +452,17 @@ def test_other_vectors_beside_make_no_stage_stale(reproduced: Clone, tmp_path: P
     current = "Data and pipelines are up to date.\n"
     assert here.run("dvc", "status") == current
     vectors = here.path / "data/inputs/vectors"
+    other = here.path / "data/inputs/corpora/my own é"
+    shutil.copytree(INPUTS / "corpora/sample", other)
     (vectors / "my words é").mkdir()
     (vectors / "my words é" / "any name.vec").write_text(TEXT, encoding="utf-8")
     (vectors / "flat.txt").write_text(GLOVE, encoding="utf-8")
     assert here.run("dvc", "status") == current
-    for name in ("flat.txt", "my words é"):
-        here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', "embed")
+    settings = ("-S", f'corpus="{other.name}"', "download")
+    for name, more in (("flat.txt", ()), ("my words é", settings)):
+        output = here.run("dvc", "exp", "run", "-S", f'embeddings="{name}"', *more, "embed")
         assert read_lines(here.path / "data/embeddings/words.txt") == WORDS
         assert here.run("dvc", "status", "embed") == current
+    assert f"corpus {other.name}\n" in output
     (vectors / "my words é" / "any name.vec").write_text(f"{GLOVE}x 1 2\n", encoding="utf-8")
     assert "modified:           data/inputs/vectors/my words é" in here.run("dvc", "status")

@@ -281,6 +281,25 @@ def test_a_folder_that_cannot_be_listed_is_an_error(
     ]  # fmt: skip
 
 
+def test_sentences_of_conll_that_are_tagged_in_parts_are_told_once_a_file(tmp_path: Path) -> None:
+    long = "a O\n" * 401
+    whole = "a O\n" * 400
+    (tmp_path / "a.conll").write_text(
+        f"-DOCSTART- O\n\nx O\n\n{whole}\n\n{long}\n{long}-DOCSTART-\nx\n"
+    )
+    (tmp_path / "b.conll").write_text(f"{whole}\n\n{whole}-DOCSTART-\n{whole}")
+    (tmp_path / "c.conll").write_text(long)
+    (tmp_path / "d.txt").write_text(long.replace("\n", " "))
+    told: list[str] = []
+    documents = list(read_documents(str(tmp_path), warn=told.append))
+    assert [len(sentence) for sentence in documents[0].sentences or ()] == [1, 400, 401, 401]
+    assert told == [
+        f"{name}: this sentence has more than 400 tokens, and is tagged in parts of 400; such "
+        f"sentences in this file: {count}. Put an empty line after each of its sentences"
+        for name, count in (("a.conll, line 407", 2), ("c.conll, line 1", 1))
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [

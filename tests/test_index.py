@@ -99,9 +99,7 @@ def test_tags_are_those_of_the_corpus(sample: Data) -> None:
     assert set(np.unique(tags)) == set(range(9))
 
 
-def test_a_long_sentence_is_told_and_read_in_parts(
-    sample: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_long_sentence_is_read_in_parts(sample: Data, tmp_path: Path) -> None:
     shutil.copytree(sample.corpus, tmp_path / "corpus")
     path = tmp_path / "corpus" / "test.parquet"
     table = pd.read_parquet(path)
@@ -110,10 +108,6 @@ def test_a_long_sentence_is_told_and_read_in_parts(
     rows = [*table.to_dict("records")[:2], long]
     datasets.Dataset.from_list(rows, features=features).to_parquet(path)
     index(tmp_path / "corpus", sample.embeddings, tmp_path / "index")
-    assert (
-        f"warning: {path}: sentences of more than 400 tokens are read in parts: 1; the longest is "
-        "sentence 3, of 1,000 tokens"
-    ) in capsys.readouterr().out
     stored = Split.read(tmp_path / "index" / "test.safetensors")
     assert stored.lengths.tolist() == [*map(len, table["tokens"][:2]), 400, 400, 200]
     assert stored.tags is not None

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 import vl_convert
 import yaml
 
-from tests.conftest import TINY, Clone, commit_all
+from tests.conftest import TINY, Clone, commit_all, set_up
 
 MakeClone = Callable[..., Clone]
 UP_TO_DATE = "Data and pipelines are up to date."
@@ -31,16 +30,6 @@ def ran(output: str) -> list[str]:
 def metrics(clone: Clone) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = json.loads(clone.read("metrics/metrics.json"))
     return result
-
-
-def set_up(clone: Clone) -> None:
-    """Give a clone the environment of these tests, as make would set it up."""
-    venv = clone.path / ".venv"
-    venv.mkdir()
-    for name in ("bin", "lib"):
-        (venv / name).symlink_to(Path(sys.prefix) / name)
-    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
-    (venv / "done").touch()
 
 
 def test_a_clone_that_converts_line_endings_has_the_same_bytes(
@@ -213,6 +202,17 @@ def test_make_repro_mends_what_a_kill_left(clone_with_results: Clone) -> None:
     clone.set(**TINY | {"epochs": 3})
     assert "is busy, it is being blocked by" in clone.run("make", "repro", status=2)
     assert json.loads(locks.read_text())["write"].keys() == {model}
+
+
+def test_make_repro_says_which_inputs_there_are(clone: MakeClone) -> None:
+    here = clone()
+    set_up(here)
+    for key, folder in (("corpus", "corpora"), ("embeddings", "vectors")):
+        here.set(**TINY | {key: "typo"})
+        output = here.run("make", "repro", status=2)
+        assert f"repro: params.yaml: {key}: there is no 'typo' in data/inputs/{folder}; " in output
+        assert re.search(r"there are: (.*, )?sample$", output, re.MULTILINE)
+        assert "dvc repro" not in output
 
 
 def test_make_repro_fails_where_the_cache_could_not_hold_an_output(

@@ -1,11 +1,13 @@
 """Parameters are coerced or refused by name, and errors end a stage with one line."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,90 @@ def test_a_stage_refuses_a_bad_parameter_with_one_line_before_it_works(
     with pytest.raises(SystemExit, match=message):  # Python prints it, and ends with status 1
         run("train", ["no-embeddings", "no-index", "model", "curve.csv"], os.getppid())
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "maker", "out"),
+    [
+        ("index", "data/corpus/train.parquet", "download", "data/corpus"),
+        ("train", "data/index/index.json", "index", "data/index"),
+        ("evaluate", "data/model/config.json", "train", "data/model"),
+    ],
+)
+def test_a_missing_input_is_named_with_the_stage_that_makes_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    missing: str,
+    maker: str,
+    out: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
+    command = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]["cmd"]
+    paths = command.split(f"-m stages {name}")[1].split()
+    told = (
+        f"{name}: .*No such file or directory: '{missing}'. The stage {maker} makes {out}: "
+        "`dvc repro` runs it where it must"
+    )
+    with pytest.raises(SystemExit, match=f"^{told}$"):
+        run(name, paths, os.getppid())
+
+
+@pytest.mark.parametrize(
+    ("missing", "maker"),
+    [("metrics/metrics.json", "evaluate"), ("metrics/confusion.csv", "evaluate")],
+)
+def test_tables_and_metrics_have_a_maker_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_as_stage: Callable[..., None],
+    missing: str,
+    maker: str,
+) -> None:
+    def read(source: Path) -> None:
+        source.read_text()
+
+    monkeypatch.chdir(tmp_path)
+    for file in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
+    with pytest.raises(SystemExit, match=f"The stage {maker} makes {missing}: "):
+        run_as_stage(read, missing)
+
+
+def test_a_python_without_the_packages_is_named_with_the_remedy() -> None:
+    """As that of a DVC which is called from outside the environment."""
+    command = [sys.executable, "-S", "-m", "stages", "embed", "a", "b"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"embed: the Python that runs this stage, {sys.executable}, has no package yaml: DVC was "
+        "called from outside the environment of this project. Run `. .venv/bin/activate` first; "
+        "`make sample` makes .venv\n"
+    )
+
+
+def test_a_python_with_other_versions_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_as_stage: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def copy(source: Path, target: Path) -> None:
+        target.write_text(source.read_text())
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "layers", "2")
+    run_as_stage(copy, "params.yaml", "a")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(
+        "stages.runner.version", lambda name: "2.0.0+cu121" if name == "torch" else version(name)
+    )
+    run_as_stage(copy, "params.yaml", "b")
+    assert f"copy: warning: {sys.executable} has torch 2.0.0 (requirements.lock: 2." in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("make", [torch.ones, np.ones, lambda size: [0] * size])

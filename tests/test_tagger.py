@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import Document, Tagger, apply
+from tagger.corpus.conll import MAX_TOKENS
 from tagger.corpus.tags import Span
 from tagger.encoding.encoder import Encoder
-from tagger.encoding.split import MAX_TOKENS
 from tagger.files import InputError
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import decoder_of

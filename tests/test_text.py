@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.text import RawText, detokenize, shares_found
 from stages.download import download
-from tagger.encoding.split import MAX_TOKENS
+from tagger.corpus.conll import MAX_TOKENS
 from tagger.text import split_text, split_words
 from tests.conftest import INPUTS, MIRROR
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 import stages.train
 from stages.train import target_ids, train, warn_of_tags
+from tagger.corpus.conll import MAX_TOKENS
 from tagger.corpus.tags import is_allowed, spans, tag_set, to_iob2, transitions
-from tagger.encoding.split import MAX_TOKENS
 from tagger.files import InputError
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import WEIGHTS

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagger.corpus.conll import MAX_TOKENS
 from tagger.encoding.encoder import Encoder
-from tagger.encoding.split import MAX_TOKENS
 from tagger.encoding.vocabulary import LONGEST, Match, Vocabulary, character_ids
 from tagger.files import InputError, write_lines
 from tests.factories import ENCODER

@@ -6,8 +6,10 @@ word vector, which is told if the stage `embed` has run.
 """
 
 import argparse
+import gc
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,6 @@ from pydantic import Field
 from stages.corpus.reading import Corpus, read_corpus
 from stages.corpus.summary import summarise
 from stages.runner import PARAMETERS, read_parameters, read_texts
-from tagger.encoding.vocabulary import WORDS, Vocabulary
 from tagger.files import InputError, read_lines
 
 CORPORA, EMBEDDINGS = Path("data/inputs/corpora"), Path("data/embeddings")
@@ -30,30 +31,30 @@ def check(*, corpus: str, held_out: Annotated[float, Field(gt=0, lt=0.5)]) -> No
     """
     found = read_corpus(CORPORA / corpus, corpus, held_out)
     print(summarise(found), flush=True)
-    if (EMBEDDINGS / WORDS).exists():
-        vocabulary = Vocabulary(read_lines(EMBEDDINGS / WORDS))
-        print(describe_coverage(found, vocabulary, str(EMBEDDINGS)))
+    if EMBEDDINGS.exists():
+        print(describe_coverage(found, EMBEDDINGS))
     else:
         print(f"vectors: there is no {EMBEDDINGS}; the stage `embed` makes it")
 
 
-def describe_coverage(corpus: Corpus, vocabulary: Vocabulary, where: str) -> str:
-    """How many tokens of each split have a word vector, as a line.
+def describe_coverage(corpus: Corpus, embeddings: Path) -> str:
+    """How many tokens of each split have none of the word vectors in a folder, as a line."""
+    from tagger.encoding.vocabulary import WORDS, Vocabulary  # with numpy, which takes a while
 
-    Args:
-        corpus: the corpus
-        vocabulary: of the words that have a vector
-        where: the vectors are, for the message
-    """
-    shares = []
-    for split, sentences in corpus.splits.items():
-        counts = Counter(token for sentence in sentences for token in sentence.tokens)
-        unknown = sum(
-            n for token, n in counts.items() if vocabulary.look_up(token).how == "unknown"
-        )
-        shares.append(f"{split} {100 * unknown / counts.total():.1f} %")
-    size = f"{len(vocabulary.rows):,}"
-    return f"tokens without one of the {size} vectors in {where}: {', '.join(shares)}"
+    counts = {
+        split: Counter(chain.from_iterable(sentence.tokens for sentence in sentences))
+        for split, sentences in corpus.splits.items()
+    }
+    types = set().union(*counts.values())
+    words = read_lines(embeddings / WORDS)
+    # Of hundreds of thousands of words those that no token needs are left out, which is quicker.
+    vocabulary = Vocabulary([*{*types, *map(str.lower, types)}.intersection(words)])
+    unknown = {token for token in types if vocabulary.look_up(token).how == "unknown"}
+    shares = [
+        f"{split} {100 * sum(n[token] for token in unknown) / n.total():.1f} %"
+        for split, n in counts.items()
+    ]
+    return f"tokens without one of the {len(words):,} vectors in {embeddings}: {', '.join(shares)}"
 
 
 def main() -> None:
@@ -71,4 +72,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a corpus has no cycles to find, but very many lists to search
     main()

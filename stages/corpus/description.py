@@ -31,8 +31,12 @@ LARGEST = 20_000  # bytes of corpus.yaml
 OTHER_NAMES = {"dev": "validation", "devel": "validation", "development": "validation",
                "val": "validation", "valid": "validation", "testa": "validation",
                "testb": "test"}  # fmt: skip
-OTHER_SUFFIXES = (".bio", ".bioes", ".conllu", ".csv", ".gz", ".iob", ".iob2", ".json", ".ner",
-                  ".tsv", ".txt", ".zip")  # fmt: skip
+OTHER_SUFFIXES = (".bio", ".bioes", ".conllu", ".csv", ".iob", ".iob2", ".json", ".ndjson", ".ner",
+                  ".tsv", ".txt")  # fmt: skip
+PACKED_SUFFIXES = (".bz2", ".gz", ".xz", ".zip")
+# How a file begins that is not the one that is wanted.
+PACKED = (b"\x1f\x8b", b"BZh91AY&SY", b"\xfd7zXZ", b"PK\x03\x04")
+GIT_LFS = b"version https://git-lfs.github.com/"
 
 Column = Annotated[int | str, Field(union_mode="left_to_right")]
 
@@ -145,14 +149,20 @@ def read_description(folder: Path) -> Description:
         InputError: it is no YAML mapping, or a key or a value is refused.
     """
     path = folder / FILE
+    for other in folder.iterdir():
+        if re.fullmatch(r"corpus\.ya?ml", other.name, re.IGNORECASE) and other.name != FILE:
+            raise InputError(f"{other} is not read under this name: rename it to {FILE}")
     if not path.exists():
         return Description()
     data = path.read_bytes()
     if len(data) > LARGEST:
         raise InputError(f"{path} has {len(data):,} bytes; more than {LARGEST:,} are not read")
     try:
+        _refuse_deep(path, data)
         values = yaml.safe_load(data.decode())
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except InputError:
+        raise
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if values is None:
         return Description()
@@ -163,6 +173,24 @@ def read_description(folder: Path) -> Description:
         return Description.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
+
+
+def _refuse_deep(path: Path, data: bytes) -> None:
+    """Refuse what would take any time and memory: references (aliases), and deep structures.
+
+    Raises:
+        InputError: the first of them.
+    """
+    depth = 0
+    for event in yaml.parse(data.decode()):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > 3 or isinstance(event, yaml.AliasEvent):
+            assert event.start_mark  # of each event that is parsed from text
+            raise InputError(
+                f"{path}, line {event.start_mark.line + 1}: nested too deep, or a reference; write "
+                "`key: value` lines"
+            )
 
 
 def _explain(problem: ErrorDetails) -> str:
@@ -229,9 +257,11 @@ def files_of(folder: Path, description: Description) -> dict[str, Path | Link]:
     if not description.dataset:
         _refuse_other_names(folder, [split for split in SPLITS if split not in found])
     if not description.dataset and "train" not in found:
+        deeper = next(iter(sorted(folder.glob("*/**/train.*"))), None)
         raise InputError(
             f"{folder} has no train: put {folder / 'train.conll'} there (or train.parquet, "
             f"train.jsonl), or name its urls or a dataset in {folder / FILE}"
+            + (f". {deeper} lies too deep: move it up" if deeper else "")
         )
     return found
 
@@ -243,15 +273,25 @@ def _refuse_other_names(folder: Path, missing: Sequence[str]) -> None:
         InputError: the first of them.
     """
     for path in sorted(folder.iterdir()):
-        stem, _, rest = path.name.lower().partition(".")
-        words = re.split(r"[^a-z]+", stem)
-        split = next((OTHER_NAMES.get(w, w) for w in words if w in (*OTHER_NAMES, *SPLITS)), None)
-        if (
-            split in missing
-            and path.is_file()
-            and f".{rest}".endswith((*SUFFIXES, *OTHER_SUFFIXES))
-        ):
-            suffix = path.suffix if path.suffix in SUFFIXES else ".conll"
+        name, suffix = path.name.lower(), path.suffix.lower()
+        parts = re.search(r"-\d{5}-of-0*(\d+)\b", name)
+        if parts and parts[1] != "1" and suffix in SUFFIXES:
+            raise InputError(
+                f"{path} is one of {parts[1]} parts: put them all into a folder {folder / 'data'}, "
+                f"and write `dataset: {{path: data}}` into {folder / FILE}"
+            )
+        words = [word for word in re.split("[^a-z]+", name) if word in (*OTHER_NAMES, *SPLITS)]
+        split = OTHER_NAMES.get(words[0], words[0]) if words else None
+        if split not in missing or name.startswith(".") or not path.is_file():
+            continue
+        if suffix in PACKED_SUFFIXES:
+            raise InputError(
+                f"{path} is not read: unpack it, and call what it holds {split}.conll (or "
+                f"{split}.parquet, {split}.jsonl), or move it out of the folder"
+            )
+        if suffix in (*SUFFIXES, *OTHER_SUFFIXES) or words[-1] == name.rpartition(".")[2]:
+            suffix = {".json": ".jsonl", ".ndjson": ".jsonl"}.get(suffix, suffix)
+            suffix = suffix if suffix in SUFFIXES else ".conll"
             form = {".conll": "CoNLL format", ".jsonl": "JSON by line"}.get(suffix, suffix[1:])
             raise InputError(
                 f"{path} is not read under this name: rename it to {split}{suffix} if it holds "
@@ -272,10 +312,20 @@ def read_file(corpus: str, split: str, source: Path | Link, splits: int) -> tupl
         splits: how many files the corpus has
 
     Raises:
-        InputError: it cannot be reached, or its checksum is wrong.
+        InputError: it cannot be reached, its checksum is wrong, or it is packed.
     """
     if isinstance(source, Path):
-        return str(source), source.read_bytes()
+        place, data = str(source), source.read_bytes()
+    else:
+        place, data = _fetch(corpus, split, source, splits)
+    if data.startswith(GIT_LFS):
+        raise InputError(f"{place} is what Git LFS puts in a file's place: run `git lfs pull`")
+    if data.startswith(PACKED):
+        raise InputError(f"{place} is compressed; unpack it")
+    return place, data
+
+
+def _fetch(corpus: str, split: str, source: Link, splits: int) -> tuple[str, bytes]:
     variable = re.sub(r"[^A-Z0-9]", "_", corpus.upper()) + "_MIRROR"
     base = os.environ.get(variable)
     place = f"{base.rstrip('/')}/{PurePosixPath(source.url).name}" if base else source.url

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tagger.corpus.conll import Sentence
 from tagger.corpus.tags import PREFIXES, is_allowed, spans, transitions
@@ -101,8 +102,14 @@ class UnreadableTagError(ValueError):
         mixed = f": the letters {', '.join(letters)} belong to no one scheme" if letters else ""
         super().__init__(
             f"{tag!r} is not a tag{mixed}: expected O, or B-, I-, E- or S- and a type (any but O), "
-            "or one of the other ways to write tags that the README lists. If the tags are in "
-            "another column, say in which: `tag: 2` in corpus.yaml"
+            "or one of the other ways to write tags that docs/inputs.md lists. "
+            + (
+                "Numbers need their names: convert them, or the file to a table"
+                if tag.isdecimal()
+                else "Brackets, as OntoNotes has them, must be converted"
+                if tag.startswith(("(", "*"))
+                else "If the tags are in another column, say in which: `tag: 2` in corpus.yaml"
+            )
         )
 
 
@@ -151,7 +158,8 @@ def _check_bare_types(tags: Mapping[str, int], outside: set[str]) -> None:
     if not outside:
         raise UnreadableTagError(max(tags, key=lambda tag: tags[tag]))
     for tag in tags:
-        if tag in LETTERS or re.match(r"[BI]-", tag) or tag.endswith("-") or tag[:1] in "-_":
+        looks_prefixed = re.match(r"(B|I|BEG|BEGIN|IN|INSIDE)[^\w]", tag)
+        if tag in LETTERS or looks_prefixed or tag.endswith("-") or tag[:1] in "-_":
             raise UnreadableTagError(tag)
 
 
@@ -162,6 +170,8 @@ def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violatio
         tags = sentence.tags
         for i, (left, right) in enumerate(transitions(tags)):
             if not is_allowed(left, right, scheme):
+                # Characters that cannot be seen would make two different tags look alike.
+                left, right = (t if t.isprintable() else repr(t) for t in (left, right))
                 if i == 0:
                     problem = f"{right} at the start of a sentence"
                 elif i == len(tags):
@@ -174,9 +184,7 @@ def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violatio
 
 def count_violations(sentences: Iterable[Sentence]) -> dict[str, int]:
     """How many places break each scheme."""
-    pairs: Counter[tuple[str, str]] = Counter()
-    for sentence in sentences:
-        pairs.update(transitions(sentence.tags))
+    pairs = Counter(chain.from_iterable(transitions(sentence.tags) for sentence in sentences))
     return {
         scheme: sum(n for pair, n in pairs.items() if not is_allowed(*pair, scheme))
         for scheme in PREFIXES
@@ -190,10 +198,7 @@ def count_entities(sentences: Iterable[Sentence]) -> Counter[str]:
 
 def count_tags(sentences: Iterable[Sentence]) -> Counter[str]:
     """How often each tag occurs."""
-    counts: Counter[str] = Counter()
-    for sentence in sentences:
-        counts.update(sentence.tags)
-    return counts
+    return Counter(chain.from_iterable(sentence.tags for sentence in sentences))
 
 
 def count_iob2_entities(sentences: Iterable[Sentence]) -> Counter[str]:

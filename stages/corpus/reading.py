@@ -1,11 +1,11 @@
 """A corpus as its folder has it: its splits, with tags in IOB2, and what was made of them."""
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
-
-import numpy as np
 
 from stages.corpus.description import (
     FILE,
@@ -34,6 +34,10 @@ from tagger.files import InputError
 # Not a parameter, and not the seed of training: runs that differ in their seed must be scored on
 # the same sentences, or they cannot be compared.
 SEED = 0
+# What the first line of a file holds where it names the columns.
+HEADER_TOKENS = ("form", "text", "token", "tokens", "word", "words")
+HEADER_TAGS = ("bio", "entity", "iob", "label", "labels", "ne", "ner", "ner_tag", "ner_tags", "tag",
+               "tags")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def read_corpus(folder: Path, name: str, held_out: float) -> Corpus:
         if description.token is None:
             _refuse_numbers(sentences)
         _note_missing_tags(split, sentences, remarks)
+        _refuse_scattered(split, sentences, remarks)
     scored = {split: s for split, s in splits.items() if not _is_untold(s)}
     if "train" not in scored:
         raise InputError(f"{splits['train'][0].file} has no tags but {UNKNOWN}: tag its tokens")
@@ -159,6 +164,7 @@ def _read_splits(
                 raise InputError(f"{folder / FILE}: {error}") from error
             conll = ConllFile(file, data, layout=layout)
             found[split] = conll.read()
+            _refuse_header(found[split][0])
             remarks.layouts.append(f"{split}: {file}: {_describe(conll)}")
     return found
 
@@ -181,7 +187,7 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
         InputError: they are.
     """
     longer = [sentence for sentence in sentences if len(sentence.tokens) > 1]
-    same = sum(len(set(sentence.tokens)) == 1 for sentence in longer)
+    same = sum(s.tokens[0] == s.tokens[1] and len(set(s.tokens)) == 1 for s in longer)
     counted = total = 0
     if sum(s.tokens[0].isdecimal() for s in longer) >= 0.9 * len(longer):
         for sentence in longer:
@@ -200,6 +206,32 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
             f"in {FILE} which column has the tokens, such as `token: 2`, and, unless it is the "
             "last, which has the tags, such as `tag: 3`; or, if these are the tokens, `token: 1`"
         )
+
+
+def _refuse_header(first: Sentence) -> None:
+    """Refuse a file whose first line names the columns.
+
+    Raises:
+        InputError: it does.
+    """
+    token, tag = first.tokens[0], first.tags[0]
+    if token.lower() in HEADER_TOKENS and tag.lower() in HEADER_TAGS:
+        raise InputError(f"{first.location(0)}: {token!r} and {tag!r} name columns; delete it")
+
+
+def _refuse_scattered(split: str, sentences: Sequence[Sentence], remarks: _Remarks) -> None:
+    """Refuse sentences of one token each if an entity goes on from one to the next.
+
+    Raises:
+        InputError: one does.
+    """
+    if len(sentences) < 10 or any(len(sentence.tokens) > 1 for sentence in sentences):
+        return
+    told = f"every sentence of {split} has one token: an empty line may stand after each token"
+    for sentence in sentences:
+        if re.match(r"[IE](\b|_)", sentence.tags[0]):
+            raise InputError(f"{sentence.location(0)}: {told}; delete those within sentences")
+    remarks.warnings.append(told)
 
 
 def _is_untold(sentences: Sequence[Sentence]) -> bool:
@@ -239,6 +271,15 @@ def _read_tags(splits: Mapping[str, Sequence[Sentence]], remarks: _Remarks) -> d
         ) from error
     if dialect.note:
         remarks.notes.append(f"tags: {dialect.note}")
+    alike: dict[str, list[str]] = {}
+    for type_ in sorted({tag[2:] for tag in dialect.tags.values()}):
+        seen = filter(str.isprintable, unicodedata.normalize("NFKC", type_))
+        alike.setdefault("".join(seen).strip().casefold(), []).append(repr(type_))
+    remarks.warnings += [
+        f"types that look alike are different types: {', '.join(types)}"
+        for types in alike.values()
+        if len(types) > 1
+    ]
     return dict(dialect.tags)
 
 
@@ -307,7 +348,7 @@ def _tidy(
         lines = sentence.lines
         if "" in tokens:
             is_there = [token != "" for token in tokens]
-            place = [0, *np.cumsum(is_there).tolist()]  # of each token among those that stay
+            place = [0, *accumulate(is_there)]  # of each token among those that stay
             moved = (e._replace(start=place[e.start], end=place[e.end]) for e in entities)
             entities = [e for e in moved if e.end > e.start]
             tokens = [token for token in tokens if token]
@@ -349,6 +390,8 @@ def _hold_out(
             + (f", or set `documents: false` in {FILE}, so that each sentence is a document"
                if len(train) > len(documents) else "")
         )  # fmt: skip
+    import numpy as np  # which other corpora need not wait for
+
     order = np.random.default_rng(SEED).permutation(documents).tolist()
     parts = dict.fromkeys(documents, "train")
     for i, split in enumerate(missing):

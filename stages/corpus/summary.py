@@ -6,7 +6,7 @@ from itertools import combinations
 
 from stages.corpus.dialect import count_iob2_entities
 from stages.corpus.reading import Corpus
-from tagger.corpus.conll import SPLITS
+from tagger.corpus.conll import MAX_TOKENS, SPLITS
 
 SHOWN = 10  # of the repairs; all are in a file
 MOST_TYPES = 30  # in the table
@@ -32,7 +32,7 @@ def summarise(corpus: Corpus) -> str:
         if n := count_shared(texts[other], texts[one]):
             share = n / len(texts[other])
             lines.append(f"{n} sentences of {other} ({100 * share:.1f} %) also stand in {one}")
-    lines += [f"warning: {warning}" for warning in corpus.warnings]
+    lines += [f"warning: {warning}" for warning in (*corpus.warnings, *_too_long(corpus))]
     return "\n".join(lines)
 
 
@@ -40,6 +40,20 @@ def count_shared(sentences: Iterable[tuple[str, ...]], others: Iterable[tuple[st
     """How many sentences are among the others, each as its tokens."""
     known = set(others)
     return sum(sentence in known for sentence in sentences)
+
+
+def _too_long(corpus: Corpus) -> list[str]:
+    """What to tell of sentences that will be read in parts."""
+    told = []
+    for split, sentences in corpus.splits.items():
+        if long := [sentence for sentence in sentences if len(sentence.tokens) > MAX_TOKENS]:
+            longest = max(long, key=lambda s: len(s.tokens))
+            told.append(
+                f"sentences of {split} with more than {MAX_TOKENS} tokens, which are read in parts "
+                f"of {MAX_TOKENS}: {len(long):,}; the longest, of {len(longest.tokens):,} tokens, "
+                f"is at {longest.location(0)}. Mark where its sentences end"
+            )
+    return told
 
 
 def _sizes(corpus: Corpus, counts: Mapping[str, Counter[str]]) -> list[str]:

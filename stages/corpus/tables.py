@@ -47,9 +47,11 @@ class Columns:
     def _choose(given: Any, key: str, default: str, present: list[str], where: str) -> str:
         name = default if given is None else given
         if name not in present:
+            hints = {"token": "token|word", "tag": "tag|label|ner", "documents": "doc"}[key]
+            likely = [other for other in present if re.search(hints, other, re.IGNORECASE)]
             raise InputError(
                 f"{where} has no column {name!r}; it has: {', '.join(present)}. Name the one to "
-                f"read in {FILE}: `{key}: {present[0] if present else default}`, for example"
+                f"read in {FILE}: `{key}: {(likely or present or [default])[0]}`, for example"
             )
         return str(name)
 
@@ -67,9 +69,10 @@ def read_parquet(file: str, data: bytes, description: Description) -> list[Sente
     """
     with reading(Path(file)):
         table = pq.ParquetFile(io.BytesIO(data))
-    schema = table.schema_arrow
+        schema = table.schema_arrow
     columns = Columns(description, schema.names, file)
-    names = description.names or _names_of(schema, columns.tags)
+    with reading(Path(file)):
+        names = description.names or _names_of(schema, columns.tags)
     return _sentences(file, _rows(file, table.iter_batches(columns=columns.names), columns), names)
 
 
@@ -106,11 +109,22 @@ def read_jsonl(file: str, data: bytes, description: Description) -> list[Sentenc
                 yield None
                 continue
             try:
-                found = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{file}, line {number} is not JSON: {error.msg}") from error
+                text = line.decode()
+                found = json.loads(text)
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{file}, line {number}: byte {line[error.start]:#04x} is not UTF-8; save the "
+                    "file as UTF-8"
+                ) from error
+            except (ValueError, RecursionError) as error:
+                raise InputError(
+                    f"{file}, line {number} is not JSON ({error}); write an object a line"
+                ) from error
             if not isinstance(found, dict):
-                raise InputError(f"{file}, line {number}: {line[:80]!r} is no JSON object")
+                raise InputError(
+                    f"{file}, line {number}: {text[:80]!r} is no JSON object; write one a line, a "
+                    "sentence each"
+                )
             columns = Columns(description, found, f"{file}, line {number}")
             yield found[columns.tokens], found[columns.tags], found.get(columns.document or "")
 
@@ -200,7 +214,9 @@ def _sentences(
         tokens, tags, name = row
         for key, values in (("tokens", tokens), ("tags", tags)):
             if not isinstance(values, list):
-                raise InputError(f"{place}: its {key} are {values!r:.80}, not a list")
+                raise InputError(
+                    f"{place}: its {key} are {values!r:.80}, not a list; list one for each token"
+                )
         if len(tokens) != len(tags):
             raise InputError(f"{place}: {len(tokens)} tokens, but {len(tags)} tags; tag each token")
         if not tokens:
@@ -212,6 +228,13 @@ def _sentences(
             sys.intern(" ".join(re.split(r"[\t\r\n]+", t)).strip(" \ufeff\xa0")) for t in tokens
         ]
         named = [_name(tag, names, place) for tag in tags]
+        try:
+            "".join((*clean, *named)).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{place}: \\u{ord(error.object[error.start]):04x} is half of a surrogate pair, "
+                "which is no character; repair or remove it"
+            ) from error
         if name is None or name != last:
             document += 1
         last = name
@@ -233,4 +256,4 @@ def _name(tag: Any, names: list[str] | None, place: str) -> str:
         if 0 <= tag < len(names):
             return names[tag]
         raise InputError(f"{place}: there is no name for the tag {tag}; there are {len(names)}")
-    raise InputError(f"{place}: the tag {tag!r:.80} is neither text nor a number")
+    raise InputError(f"{place}: the tag {tag!r:.80} is neither text nor a number; tag each token")

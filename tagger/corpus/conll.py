@@ -19,8 +19,13 @@ from tagger.files import InputError
 
 SPLITS = ("train", "validation", "test")  # of a corpus
 DOCUMENT_START = "-DOCSTART-"
+# A longer sentence is read in parts: an LSTM takes as many steps, and memory, as the longest
+# sentence of a batch has tokens. conllpp has none of more than 124; what is longer is a list or a
+# table that has lost its line breaks, or a text whose sentences nobody has marked.
+MAX_TOKENS = 400
 NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")  # of CoNLL-U
 BOM = "\ufeff"
+MOST_KNOWN = 100_000  # lines whose columns are kept while a file is read
 ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
 
 
@@ -143,7 +148,8 @@ class ConllFile:
         if self.separator == "auto":
             self.separator = "tab" if self._has_tabs() else "whitespace"
         if re.search(rb"(?m)^(\xef\xbb\xbf)?#", self.data):
-            rows = (self._split(line) for _, line in self._read() if line and line[0] != "#")
+            lines = (_strip(line) for _, line in self._read())
+            rows = (self._split(line) for line in lines if line and line[0] != "#")
             known = [(len(row), row[self.layout.tag]) for row in rows if len(row) >= self._least]
             self.width = known[0][0] if known else 0
             self.tags = frozenset(tag for _, tag in known)
@@ -176,12 +182,11 @@ class ConllFile:
         return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
 
     def _read(self) -> Iterator[tuple[int, str]]:
-        """Each line with its number, without white space at its end."""
+        """Each line with its number, as it stands there but for its end, which is a line feed."""
         # Only a line feed or a carriage return ends a line, unlike for str.splitlines.
         file = io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline=None)
         try:
-            for number, line in enumerate(file, 1):
-                yield number, line.lstrip(BOM).rstrip() if line[0] == BOM else line.rstrip()
+            yield from enumerate(file, 1)
         except UnicodeDecodeError:
             raise self._not_utf8() from None
 
@@ -205,7 +210,8 @@ class ConllFile:
         if self.data.startswith(f"{DOCUMENT_START}\t".encode()):  # as `write_conll` begins
             return True
         lines = with_tabs = with_blanks = 0
-        for _, line in self._read():
+        for _, whole in self._read():
+            line = _strip(whole)
             if line and line[0] != "#" and not line.startswith(DOCUMENT_START):
                 cells = line.split("\t")
                 lines += 1
@@ -243,9 +249,16 @@ class ConllFile:
         width = self.comments = 0
         starts = True
         number = 0
-        for number, line in self._read():
+        known: dict[str, tuple[str, ...]] = {}  # most lines of a corpus stand there many times
+        for number, whole in self._read():
+            if (row := known.get(whole)) is not None:
+                starts = not row
+                yield number, row
+                continue
+            line = _strip(whole)
             if not line:
                 starts = True
+                known[whole] = ()
                 yield number, ()
                 continue
             cells = self._split(line)
@@ -271,12 +284,17 @@ class ConllFile:
                 self._check_width(number, line, cells, width if is_fixed else 0)
                 width = len(cells)
                 self.width = self.width or width
+                known.clear()
             end = layout.tag % width + 1
-            tags = [sys.intern(tag) for tag in cells[end - n : end]]
             token = sys.intern(cells[layout.token].lstrip(BOM))
+            row = (token, *map(sys.intern, cells[end - n : end]))
             if token == DOCUMENT_START:  # in another column than the first
-                self._check_document_start(number, line, tags)
-            yield number, (token, *tags)
+                self._check_document_start(number, line, row[1:])
+            if line[0] != "#":  # which is a token or a comment by where it stands
+                if len(known) >= MOST_KNOWN:
+                    known.clear()
+                known[whole] = row
+            yield number, row
         yield number + 1, ()
 
     def _check_document_start(self, number: int, line: str, tags: Sequence[str]) -> None:
@@ -302,6 +320,11 @@ class ConllFile:
                 f"{self.file}, line {number}: {len(cells)} columns, but the lines before it have "
                 f"{width}: {line[:80]!r}; give each line the same columns"
             )
+
+
+def _strip(line: str) -> str:
+    """A line without white space at its end, and without byte order marks at its start."""
+    return line.lstrip(BOM).rstrip()
 
 
 def _is_tag(text: str) -> bool:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tagger.corpus.conll import MAX_TOKENS
 from tagger.encoding.document import document_features
-from tagger.encoding.split import MAX_TOKENS, Split
+from tagger.encoding.split import Split
 from tagger.encoding.vocabulary import FIRST, WORDS, Vocabulary, character_ids
 from tagger.files import InputError, read_lines, write_lines
 

@@ -12,10 +12,6 @@ from tagger.encoding.layout import Layout
 
 # See `tagger.encoding.context.Context.features`
 ContextFeatures = Callable[[np.ndarray, np.ndarray, Layout], np.ndarray]
-# A longer sentence is read in parts: an LSTM takes as many steps, and memory, as the longest
-# sentence of a batch has tokens. conllpp has none of more than 124; what is longer is a list or a
-# table that has lost its line breaks, or a text whose sentences nobody has marked.
-MAX_TOKENS = 400
 TAGS = "tags.txt"  # beside the splits: the tag set whose ids are in their `tags`, a tag a line
 
 

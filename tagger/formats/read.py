@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tagger.corpus.conll import DOCUMENT_START
+from tagger.corpus.conll import DOCUMENT_START, MAX_TOKENS
 from tagger.document import Document
 from tagger.files import InputError
 
@@ -35,6 +35,7 @@ def read_documents(
     by_line: bool = False,
     output: os.stat_result | None = None,
     skipped: Counter[str] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Document]:
     """The documents of a file, of standard input, or of all files in a folder and its subfolders.
 
@@ -50,16 +51,17 @@ def read_documents(
         by_line: each line of plain text that is not blank is a document, not each file
         output: the file to which standard output leads; it is skipped if it lies in the folder
         skipped: counts the files of the folder that were skipped, by their suffix or another reason
+        warn: is told, once a file, of sentences in CoNLL format that are tagged in parts
     """
     path = Path(source)
     if source == STANDARD_INPUT:
-        yield from _read(sys.stdin.buffer, source, format or "text", by_line)
+        yield from _read(sys.stdin.buffer, source, format or "text", by_line, warn)
     elif path.is_dir():
         yield from _read_folder(
-            path, format, by_line, output, Counter() if skipped is None else skipped
+            path, format, by_line, output, Counter() if skipped is None else skipped, warn
         )
     else:
-        yield from _read_file(path, path.name, format or _format_of(path) or "text", by_line)
+        yield from _read_file(path, path.name, format or _format_of(path) or "text", by_line, warn)
 
 
 def _format_of(path: Path) -> str | None:
@@ -72,6 +74,7 @@ def _read_folder(
     by_line: bool,
     output: os.stat_result | None,
     skipped: Counter[str],
+    warn: Callable[[str], None],
 ) -> Iterator[Document]:
     problems: list[OSError] = []  # with folders that cannot be listed
     for root, subfolders, files in os.walk(folder, onerror=problems.append):
@@ -92,7 +95,7 @@ def _read_folder(
             elif not chosen:
                 skipped[path.suffix.lower() or "without suffix"] += 1
             else:
-                yield from _read_file(path, name, chosen, by_line)
+                yield from _read_file(path, name, chosen, by_line, warn)
     for problem in problems:
         yield _unreadable(Path(problem.filename).relative_to(folder).as_posix(), problem)
 
@@ -107,19 +110,23 @@ def _to_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _read_file(path: Path, name: str, format: str, by_line: bool) -> Iterator[Document]:
+def _read_file(
+    path: Path, name: str, format: str, by_line: bool, warn: Callable[[str], None]
+) -> Iterator[Document]:
     try:
         with path.open("rb") as file:
-            yield from _read(file, _to_text(name), format, by_line)
+            yield from _read(file, _to_text(name), format, by_line, warn)
     except OSError as error:
         yield _unreadable(name, error)
 
 
-def _read(file: BinaryIO, name: str, format: str, by_line: bool) -> Iterator[Document]:
+def _read(
+    file: BinaryIO, name: str, format: str, by_line: bool, warn: Callable[[str], None]
+) -> Iterator[Document]:
     if format == "jsonl":
         yield from read_json_lines(file, name)
     elif format == "conll":
-        yield from _read_conll(file, name)
+        yield from _read_conll(file, name, warn)
     elif by_line:
         yield from _read_lines(file, name, Document)
     else:
@@ -270,7 +277,7 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "an object" if isinstance(value, dict) else "a number")
 
 
-def _read_conll(file: BinaryIO, name: str) -> Iterator[Document]:
+def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Iterator[Document]:
     """The documents of a CoNLL file, of which the first column alone is read: the tokens.
 
     The text has a blank between two tokens, and a line feed between two sentences. Where the first
@@ -279,6 +286,8 @@ def _read_conll(file: BinaryIO, name: str) -> Iterator[Document]:
     """
     sentences: list[list[str]] = [[]]  # of the document that is being read; the last may be empty
     start = 0  # the line of its first token
+    line_of_sentence = 0
+    too_long: list[int] = []  # the lines of the sentences in the file that are tagged in parts
     error: str | None = None
     has_documents = False
 
@@ -305,12 +314,21 @@ def _read_conll(file: BinaryIO, name: str) -> Iterator[Document]:
             has_documents = True
         elif row:
             start = number if is_first else start
+            line_of_sentence = line_of_sentence if sentences[-1] else number
             sentences[-1].append(row[0])
+            if len(sentences[-1]) == MAX_TOKENS + 1:
+                too_long.append(line_of_sentence)
         elif sentences[-1] or error:
             sentences.append([])
             if not has_documents:
                 yield from finish()
     yield from finish()
+    if too_long:
+        warn(
+            f"{name}, line {too_long[0]}: this sentence has more than {MAX_TOKENS} tokens, and is "
+            f"tagged in parts of {MAX_TOKENS}; such sentences in this file: {len(too_long):,}. "
+            "Put an empty line after each of its sentences"
+        )
 
 
 def _conll_lines(file: BinaryIO) -> Iterator[bytes]:
