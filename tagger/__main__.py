@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tagger.files import InputError, atomic_output
+from tagger.files import InputError, atomic_output, partial_of
 from tagger.formats.read import INPUT_FORMATS, STANDARD_INPUT, read_documents
 from tagger.formats.write import (
     BRAT,
@@ -50,7 +51,8 @@ FORMAT_HELP = """\
 jsonl (the default where the output is no terminal), conll, or what an annotation tool imports:
 labelstudio, doccano, brat (a folder)
 """
-NOT_DONE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # as a shell reports it: 128 + the signal
+NOT_DONE = 2
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # as a shell reports it: 128 + the signal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -212,6 +214,8 @@ def check(arguments: argparse.Namespace) -> None:
     outputs = [path for path in (arguments.output, arguments.html) if path]
     for path in outputs:
         _check_output(path, arguments.force, arguments.format == BRAT and path == arguments.output)
+        if source.exists() and path.exists() and path.samefile(source):
+            raise InputError(f"{path} is the input, which is not replaced; give another name")
         if source.is_dir() and path.resolve().is_relative_to(source.resolve()):
             raise InputError(f"{path} lies in {source}, which is read: write to another folder")
     if len({path.resolve() for path in outputs}) < len(outputs):
@@ -223,6 +227,12 @@ def _check_output(path: Path, force: bool, is_brat: bool) -> None:
         raise InputError(f"{path} cannot be written: there is no folder {path.parent}; make it")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{path} cannot be written: no right to write in the folder {path.parent}")
+    unfinished = partial_of(path)
+    if os.path.lexists(unfinished) and not force:
+        raise InputError(
+            f"{unfinished} exists, where {path} is written until it is whole: another run may be "
+            "at work; wait for it, or remove that, or add --force"
+        )
     if not os.path.lexists(path):
         return
     if not force:
@@ -239,7 +249,7 @@ def _check_output(path: Path, force: bool, is_brat: bool) -> None:
 
 
 def _standard_output() -> os.stat_result | None:
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # it may be closed, and is None then
         return os.fstat(sys.stdout.fileno())
     return None
 
@@ -286,4 +296,6 @@ def make_writers(
 
 
 if __name__ == "__main__":
+    # As an exception, so that what is not whole is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main())

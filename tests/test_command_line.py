@@ -208,6 +208,7 @@ def test_what_a_format_cannot_hold_is_an_error_of_the_document(
             ["{tmp}/tagger", "a.txt", "-o", "tagger", "--force", "--format", "brat"],
             "tagger is not a folder with brat's files (.txt, .ann, .conf) alone",
         ),
+        (["{tmp}/tagger", "a.txt", "-o", "./a.txt", "--force"], "a.txt is the input, which is not"),
         (["{tmp}/tagger", "a.txt", "--format", "brat"], "brat's format is a folder of files"),
         (["{tmp}/tagger", ".", "-o", "out"], "lies in ., which is read"),
         (["{tmp}/tagger", "a.txt", "-o", "out", "--html", "./out"], "-o and --html both name out"),
@@ -231,6 +232,18 @@ def test_bad_arguments_end_before_anything_is_loaded(
     assert message.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "tagger"}
     assert (tmp_path / "a.txt").read_text() == "Ann"
+
+
+def test_what_another_run_is_writing_is_left_alone(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("Ann")
+    (tmp_path / "partial-out").write_text("of another run, or of the user")
+    assert apply(folder, tmp_path / "a.txt", "-o", tmp_path / "out") == 2
+    assert "partial-out exists, where " in capsys.readouterr().err
+    assert (tmp_path / "partial-out").read_text() == "of another run, or of the user"
+    assert apply(folder, tmp_path / "a.txt", "-o", tmp_path / "out", "--force") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "out", "tagger"}
 
 
 def test_a_folder_without_a_tagger_is_refused(
@@ -375,7 +388,10 @@ def test_a_reader_that_goes_away_ends_it_quietly(folder: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_control_c_ends_it_without_a_trace(folder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_without_a_trace(
+    sent: signal.Signals, status: int, folder: str, tmp_path: Path
+) -> None:
     out = tmp_path / "out.jsonl"
     with start(folder, "-", "--unit", "line", "-o", out) as process:
         assert process.stdin
@@ -384,8 +400,8 @@ def test_control_c_ends_it_without_a_trace(folder: str, tmp_path: Path) -> None:
         process.stdin.flush()
         while not list(tmp_path.glob("partial-*")):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert (process.stderr.read(), process.wait()) == ("", 130)
+        process.send_signal(sent)
+        assert (process.stderr.read(), process.wait()) == ("", status)
     assert {path.name for path in tmp_path.iterdir()} == {"tagger"}
 
 

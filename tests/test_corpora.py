@@ -274,6 +274,22 @@ def test_documents_start_where_the_description_says(
     assert sorted(set(numbers)) == list(range(documents))
 
 
+def test_rows_that_start_documents_divide_a_table(tmp_path: Path) -> None:
+    rows = [["-DOCSTART-"], ["Lene"], ["saw", "it"], ["-DOCSTART-"], ["Jaro"]]
+    text = "".join(
+        json.dumps(
+            {"tokens": t, "ner_tags": ["B-PER" if t[0] in ("Lene", "Jaro") else "O"] * len(t)}
+        )
+        + "\n"
+        for t in rows
+    )
+    corpus = read(tmp_path, {f"{split}.jsonl": text for split in SPLITS})
+    found = [(sentence.tokens, sentence.document) for sentence in corpus.splits["train"]]
+    assert [tokens for tokens, _ in found] == [["Lene"], ["saw", "it"], ["Jaro"]]
+    first, second, third = (document for _, document in found)
+    assert first == second < third
+
+
 @pytest.mark.parametrize(
     ("slip", "problem", "tag"),
     [
@@ -385,6 +401,7 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         ({"train.jsonl": '{"words": [], "ner_tags": []}'}, "", "no column 'tokens'; it has: words"),
         ({"train.jsonl": '{"tokens": "a", "ner_tags": ["O"]}'}, "", "its tokens are 'a', not a li"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": []}'}, "", "1 tokens, but 0 tags"),
+        ({"train.jsonl": '{"tokens": ["-DOCSTART-"], "ner_tags": ["B-X"]}'}, "", "of its own"),
         ({"train.jsonl": '{"tokens": [1], "ner_tags": ["O"]}'}, "", "the token 1 is not text"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [0]}'}, "", "`names: [O, B-PER, I-PER]`"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [3]}'}, "names: [O]", "no name for the ta"),

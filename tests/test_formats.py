@@ -465,3 +465,8 @@ def test_conll_files_may_hold_tokens_alone_and_bad_lines(tmp_path: Path) -> None
     )
     assert (second.id, third.text, third.id) == ("a.conll:9", "Bob", "a.conll:14")
     assert read(tmp_path, "b.conll", b"\n\n") == []
+    odd, end = read(
+        tmp_path, "c.conll", "New York\tB-LOC\n\tO\nElena\xa0Price  O\n \t\n.\n".encode()
+    )
+    assert (odd.text, end.text) == ("New York Elena\xa0Price", ".")
+    assert odd.sentences == [[(0, 8), (9, 20)]]

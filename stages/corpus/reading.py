@@ -129,7 +129,9 @@ def _check_folder(folder: Path, name: str) -> None:
     Raises:
         InputError: it is so.
     """
-    corpora = folder.parents[len(Path(name).parts) - 1] if Path(name).parts else folder
+    depth = len(Path(name).parts)
+    is_below = 0 < depth <= len(folder.parents) and not Path(name).is_absolute()
+    corpora = folder.parents[depth - 1] if is_below else Path("data/inputs/corpora")
     known = sorted(p.name for p in corpora.iterdir() if p.is_dir()) if corpora.is_dir() else []
     if name not in known or folder.name != name:
         raise InputError(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.corpus.description import FILE, OTHER_NAMES, DataSet, Description
-from tagger.corpus.conll import SPLITS, Sentence
+from tagger.corpus.conll import DOCUMENT_START, SPLITS, Sentence
 from tagger.files import InputError, reading
 
 Row = tuple[Any, Any, Any]  # the tokens, the tags and what names the document
@@ -206,7 +206,7 @@ def _sentences(
         InputError: a row is no sentence.
     """
     sentences: list[Sentence] = []
-    document, last = -1, None
+    document, last, are_started = -1, None, False
     for number, row in enumerate(rows, 1):
         if row is None:
             continue
@@ -235,7 +235,15 @@ def _sentences(
                 f"{place}: \\u{ord(error.object[error.start]):04x} is half of a surrogate pair, "
                 "which is no character; repair or remove it"
             ) from error
-        if name is None or name != last:
+        if DOCUMENT_START in clean:
+            if len(clean) > 1 or named != ["O"]:
+                raise InputError(
+                    f"{place}: the token {DOCUMENT_START} starts a document: make it a sentence of "
+                    "its own with the tag O, or leave it out"
+                )
+            document, last, are_started = document + 1, name, True
+            continue
+        if name != last or (name is None and not are_started):
             document += 1
         last = name
         sentences.append(Sentence((clean, named), document, place, ()))

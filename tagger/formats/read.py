@@ -78,6 +78,8 @@ def _read_folder(
 ) -> Iterator[Document]:
     problems: list[OSError] = []  # with folders that cannot be listed
     for root, subfolders, files in os.walk(folder, onerror=problems.append):
+        if links := sum(map(os.path.islink, (Path(root, name) for name in subfolders))):
+            skipped["links to folders"] += links
         subfolders.sort()  # in place: os.walk goes on in this order
         for file in sorted(files):
             path = Path(root, file)
@@ -304,21 +306,24 @@ def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Itera
     for number, line in enumerate(_conll_lines(file), 1):
         is_first = sentences == [[]] and not error
         try:
-            row = _decode(line).split()
+            text = _decode(line)
         except InputError as reason:
             start = number if is_first else start
             error = error or f"{name}, line {number}: {reason}"
             continue
-        if row and row[0] == DOCUMENT_START:
+        # As in a corpus, a token of a line with tabs may hold blanks, and one may be missing.
+        token, tab, _ = text.partition("\t")
+        token = token.strip(" ") if tab else text.strip(" ").partition(" ")[0]
+        if token == DOCUMENT_START:
             yield from finish()
             has_documents = True
-        elif row:
+        elif token:
             start = number if is_first else start
             line_of_sentence = line_of_sentence if sentences[-1] else number
-            sentences[-1].append(row[0])
+            sentences[-1].append(token)
             if len(sentences[-1]) == MAX_TOKENS + 1:
                 too_long.append(line_of_sentence)
-        elif sentences[-1] or error:
+        elif (sentences[-1] or error) and not text.strip(" \t"):
             sentences.append([])
             if not has_documents:
                 yield from finish()
