@@ -116,7 +116,7 @@ def document_features(
         several = np.bincount(words[names]) > 1
         ids = several * (mentioned + several.cumsum())
         mention_ids[chosen][names] = ids[words[names]]
-        mentioned += np.count_nonzero(several)
+        mentioned += int(several.sum())
     return casing, mention_ids
 
 

@@ -60,7 +60,8 @@ class Split:
     @property
     def lengths(self) -> np.ndarray:
         """The number of tokens of each sentence, [sentences] int64."""
-        return self.offsets[1:] - self.offsets[:-1]
+        lengths: np.ndarray = self.offsets[1:] - self.offsets[:-1]
+        return lengths
 
     def batch(
         self,

@@ -341,7 +341,7 @@ def _max_sum(scores: Floats, transitions: Floats) -> Floats:
         [to, sentences]
     """
     block = max(1, BLOCK // transitions.shape[1])
-    highest = np.maximum.reduce(scores[:block, None] + transitions[:block])
+    highest: Floats = np.maximum.reduce(scores[:block, None] + transitions[:block])
     for i in range(block, len(transitions), block):
         sums = scores[i : i + block, None] + transitions[i : i + block]
         np.maximum(highest, np.maximum.reduce(sums), out=highest)
