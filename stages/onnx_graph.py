@@ -11,12 +11,14 @@ The LSTM and the layer that scores tags are quantized after training (Jacob et a
 Scales are constants, and sums of integers are exact. So a token's emissions do not depend on what
 else is in its batch, as they would with ONNX Runtime's DynamicQuantizeLSTM, whose scale is that of
 the batch. ONNX's own LSTM knows no integers. Here it is a Scan over steps, in which gates and cells
-are in single precision. docs/model.md has the formulas.
+are in single precision. It is there twice, with the same results to the bit: for batches of many
+tokens with products as small as the processor's caches, and for a short text with as few and as
+long products as possible. docs/model.md has the formulas.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
@@ -28,7 +30,9 @@ from tagger.encoding.vocabulary import PADDING
 from tagger.model.configuration import TaggerConfiguration
 
 LARGEST_WEIGHT, LARGEST_STATE, ZERO = 63, 127, 128  # as integers
+FEW = 128  # cells of a batch's grid up to which the LSTM is that for a short text
 GATES = ("input", "forget", "cell", "output")  # in PyTorch's order
+SHORT_GATES = ("input", "forget", "output", "cell")  # those with a sigmoid side by side
 OPSET, IR_VERSION = 18, 8  # of ONNX; every onnxruntime of the package's range reads them
 RUNTIME = "com.microsoft"  # the operators of ONNX Runtime
 
@@ -184,12 +188,54 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
+    def split(self, value: str, *sizes: str, number: int, axis: int) -> list[str]:
+        """Add a node that splits a value, into equal parts unless `sizes` names their sizes."""
+        outputs = [f"{self.scope}Split {len(self.nodes)} {i}" for i in range(number)]
+        equal: dict[str, Any] = {} if sizes else {"num_outputs": number}
+        self.nodes.append(helper.make_node("Split", [value, *sizes], outputs, axis=axis, **equal))
+        return outputs
+
+    def cast(self, value: str) -> str:
+        """Add a node that makes single precision of integers."""
+        output = f"{self.scope}Cast {len(self.nodes)}"
+        self.nodes.append(helper.make_node("Cast", [value], [output], to=TensorProto.FLOAT))
+        return output
+
+    def scan(
+        self,
+        step: "_Graph",
+        starts: Sequence[str],
+        inputs: Sequence[str],
+        outputs: list[ValueInfoProto],
+    ) -> list[str]:
+        """Add a Scan; what its steps put out, beside their values for the next step.
+
+        Args:
+            step: the graph of a step; first come its inputs from the step before
+            starts: those of the first step
+            inputs: the others of all steps, [steps, …] each
+            outputs: of a step; first come those for the next one
+        """
+        names = [f"{self.scope}Scan {len(self.nodes)} {i}" for i in range(len(outputs))]
+        body = step.build("step", outputs)
+        self.nodes.append(
+            helper.make_node(
+                "Scan", [*starts, *inputs], names, body=body, num_scan_inputs=len(inputs)
+            )
+        )
+        return names[len(starts) :]
+
     def build(self, name: str, outputs: list[ValueInfoProto]) -> GraphProto:
         return helper.make_graph(self.nodes, name, self.inputs, outputs, self.constants)
 
 
 def _value(name: str, type_: int, *shape: int | str) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, type_, shape)
+    return helper.make_tensor_value_info(name, type_, shape or None)
+
+
+def _values(type_: int, *names: str) -> list[ValueInfoProto]:
+    """Values of unknown shapes."""
+    return [_value(name, type_) for name in names]
 
 
 def _add_convolution(graph: _Graph, weights: Weights) -> str:
@@ -223,37 +269,38 @@ def _add_quantization(graph: _Graph, name: str, features: str, ranges: np.ndarra
     return graph.add("QuantizeLinear", graph.add("Mul", features, factors), "one", "zero")
 
 
-def _add_linear(
-    graph: _Graph,
-    name: str,
-    states: str,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    constants: "_Graph | None" = None,
-) -> str:
+def _quantize(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights as integers, [inputs, outputs] int8, and what one of each sum stands for, [outputs].
+
+    Args:
+        weight: [outputs, inputs], for states of which LARGEST_STATE stands for 1
+    """
+    scales = np.abs(weight).max(axis=1) / LARGEST_WEIGHT
+    scales[scales == 0] = 1
+    return np.rint(weight / scales[:, None]).astype(np.int8).T, scales / LARGEST_STATE
+
+
+def _add_linear(graph: _Graph, name: str, states: str, weight: np.ndarray, bias: np.ndarray) -> str:
     """A linear layer of integer states, [rows, inputs], to [rows, outputs] float32.
 
     Args:
-        graph: where the node goes
+        graph: where the node goes. Its weights go there, too: ONNX Runtime packs only the weights
+            of a node's own graph, and of the graph around it
         name: of its output
         states: LARGEST_STATE stands for 1
         weight: [outputs, inputs]
         bias: [outputs]
-        constants: the graph that holds the weights, where it is another
     """
-    constants = constants or graph
-    scales = np.abs(weight).max(axis=1) / LARGEST_WEIGHT
-    scales[scales == 0] = 1
-    integers = np.rint(weight / scales[:, None]).astype(np.int8)
+    integers, scales = _quantize(weight)
     return graph.add(
         "MatMulIntegerToFloat",
         states,
-        constants.constant(f"{name} weight", integers.T),
+        graph.constant(f"{name} weight", integers),
         "one",
-        constants.constant(f"{name} scale", scales / LARGEST_STATE),
+        graph.constant(f"{name} scale", scales),
         "zero",
         "",  # the integer that stands for a weight of 0 is 0
-        constants.constant(f"{name} bias", bias),
+        graph.constant(f"{name} bias", bias),
         to=name,
         domain=RUNTIME,
     )
@@ -270,6 +317,10 @@ def _add_layout(graph: _Graph, hidden: int) -> None:
         graph.constant(direction, np.int64(direction))
         graph.add("Gather", "tokens", direction, to=f"tokens {direction}")
         graph.add("Gather", "cells", direction, to=f"cells {direction}")
+    graph.constant("first axis", np.array([0]))
+    graph.constant("gate sizes", np.array([3 * hidden, hidden]))
+    graph.constant("few", np.int64(2 * FEW))
+    graph.add("LessOrEqual", graph.add("Size", "tokens"), "few", to="is short")
     sentences = graph.add("Shape", "tokens", start=2)
     shape = graph.add("Concat", sentences, "hidden", axis=0)
     for name, value in (("first cell", np.float32(0)), ("first state", np.uint8(ZERO))):
@@ -290,45 +341,116 @@ def _add_layer(graph: _Graph, weights: Weights, name: str, states: str, ranges: 
     Returns:
         the hidden states, [tokens, 2 * hidden] uint8, where LARGEST_STATE stands for 1
     """
-    step = _Graph(scope=f"{name} ")
-    kinds = {"hidden": TensorProto.UINT8, "cell": TensorProto.FLOAT}
-    values = [(f"{kind} {d}", type_) for kind, type_ in kinds.items() for d in "01"]
-    for value, type_ in values:
-        step.inputs.append(helper.make_tensor_value_info(f"last {value}", type_, None))
-    for d in "01":
-        step.inputs.append(helper.make_tensor_value_info(f"token {d}", TensorProto.INT64, None))
-    for d in "01":
-        prefix = f"{name}.directions.{d}"
+    directions = []
+    for prefix in (f"{name}.directions.{d}" for d in "01"):
         own, recurrent = (weights[f"{prefix}.weight_{each}_l0"] for each in ("ih", "hh"))
         weight = np.concatenate((own * ranges, recurrent), axis=1)  # [4 * hidden, size + hidden]
         bias = weights[f"{prefix}.bias_ih_l0"] + weights[f"{prefix}.bias_hh_l0"]
-        inputs = step.add("Gather", states, f"token {d}")
-        inputs = step.add("Concat", inputs, f"last hidden {d}", axis=1)
-        gates = {}
-        for gate, rows, biases in zip(GATES, np.split(weight, 4), np.split(bias, 4), strict=True):
-            total = _add_linear(step, f"{prefix} {gate}", inputs, rows, biases, graph)
-            gates[gate] = step.add("Tanh" if gate == "cell" else "Sigmoid", total)
-        kept = step.add("Mul", gates["forget"], f"last cell {d}")
-        cell = step.add("Add", kept, step.add("Mul", gates["input"], gates["cell"]), to=f"cell {d}")
-        hidden = step.add("Mul", gates["output"], step.add("Tanh", cell))
-        step.add("QuantizeLinear", hidden, "state scale", "zero", to=f"hidden {d}")
-        step.add("Identity", f"hidden {d}", to=f"state {d}")
-    values += [(f"state {d}", TensorProto.UINT8) for d in "01"]
-    outputs = [helper.make_tensor_value_info(value, type_, None) for value, type_ in values]
-    starts = ["first state", "first state", "first cell", "first cell"]
-    ends = [f"{name} last {value}" for value, _ in values[:4]]
-    grids = [f"{name} states {d}" for d in "01"]  # [steps, sentences, hidden] each
-    graph.nodes.append(
-        helper.make_node(
-            "Scan",
-            [*starts, "tokens 0", "tokens 1"],
-            [*ends, *grids],
-            body=step.build("step", outputs),
-            num_scan_inputs=2,
-        )
-    )
+        directions.append(_Direction(weight, bias))
+    branches = {}
+    for branch, recursion in {"then": _short_recursion, "else": _recursion}.items():
+        inner = _Graph(scope=f"{name} {branch} ")
+        grids = recursion(inner, directions, states)
+        outputs = _values(TensorProto.UINT8, *grids)
+        branches[f"{branch}_branch"] = inner.build(branch, outputs)
+    grids = [f"{name} states {d}" for d in "01"]
+    graph.nodes.append(helper.make_node("If", ["is short"], grids, **branches))
     of_tokens = [
         graph.add("Gather", graph.add("Reshape", grid, "rows of hidden"), f"cells {d}")
         for d, grid in zip("01", grids, strict=True)
     ]
     return graph.add("Concat", *of_tokens, axis=1)
+
+
+class _Direction(NamedTuple):
+    """The weights of a layer in one direction, by gate in the order of GATES.
+
+    weight: of its inputs, LARGEST_STATE of which stands for 1, and of its hidden states,
+        [4 * hidden, size + hidden]
+    bias: [4 * hidden]
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def _recursion(graph: _Graph, directions: Sequence[_Direction], states: str) -> list[str]:
+    """A layer's recursion in both directions.
+
+    Returns:
+        the hidden states in the grid of each direction, whose rows are [hidden] uint8
+    """
+    step = _Graph(scope=f"{graph.scope}step ")
+    kinds = {"hidden": TensorProto.UINT8, "cell": TensorProto.FLOAT}
+    for kind, type_ in kinds.items():
+        step.inputs += _values(type_, *(f"{step.scope}last {kind} {d}" for d in "01"))
+    step.inputs += _values(TensorProto.INT64, *(f"{step.scope}token {d}" for d in "01"))
+    found: dict[str, list[str]] = {"hidden": [], "cell": [], "state": []}
+    for d, (weight, bias) in zip("01", directions, strict=True):
+        inputs = step.add("Gather", states, f"{step.scope}token {d}")
+        inputs = step.add("Concat", inputs, f"{step.scope}last hidden {d}", axis=1)
+        gates = {}
+        for gate, rows, biases in zip(GATES, np.split(weight, 4), np.split(bias, 4), strict=True):
+            total = _add_linear(step, f"{step.scope}{gate} {d}", inputs, rows, biases)
+            gates[gate] = step.add("Tanh" if gate == "cell" else "Sigmoid", total)
+        kept = step.add("Mul", gates["forget"], f"{step.scope}last cell {d}")
+        cell = step.add("Add", kept, step.add("Mul", gates["input"], gates["cell"]))
+        hidden = step.add("Mul", gates["output"], step.add("Tanh", cell))
+        hidden = step.add("QuantizeLinear", hidden, "state scale", "zero")
+        found["hidden"].append(hidden)
+        found["cell"].append(cell)
+        found["state"].append(step.add("Identity", hidden))
+    outputs = _values(TensorProto.UINT8, *found["hidden"])
+    outputs += _values(TensorProto.FLOAT, *found["cell"])
+    outputs += _values(TensorProto.UINT8, *found["state"])
+    starts = ["first state", "first state", "first cell", "first cell"]
+    return graph.scan(step, starts, ["tokens 0", "tokens 1"], outputs)
+
+
+def _short_recursion(graph: _Graph, directions: Sequence[_Direction], states: str) -> list[str]:
+    """The same as `_recursion` in less time for a short text, in more for many tokens.
+
+    The products of the inputs are taken before the steps. All gates are one product for each
+    direction, and all that follows is done for both directions at once. The sums of integers are
+    the same, and what is made of them is computed in the same order.
+    """
+    step = _Graph(scope=f"{graph.scope}step ")
+    step.inputs += _values(TensorProto.UINT8, *(f"{step.scope}last hidden {d}" for d in "01"))
+    step.inputs += _values(TensorProto.FLOAT, f"{step.scope}last cell")
+    step.inputs += _values(TensorProto.INT32, f"{step.scope}inputs")
+    inputs, totals, scales, biases = [], [], [], []
+    for d, direction in zip("01", directions, strict=True):
+        weight, bias = (
+            np.concatenate([np.split(each, 4)[GATES.index(gate)] for gate in SHORT_GATES])
+            for each in direction
+        )
+        integers, scale = _quantize(weight)
+        own, recurrent = np.split(integers, [-(len(weight) // 4)])
+        scales.append(scale)
+        biases.append(bias)
+        rows = graph.add("Gather", states, f"tokens {d}")  # [steps, sentences, size]
+        name = graph.constant(f"{graph.scope}own {d}", own)
+        product = graph.add("MatMulInteger", rows, name, "zero")
+        inputs.append(graph.add("Unsqueeze", product, "last axis"))
+        name = step.constant(f"{step.scope}recurrent {d}", recurrent)
+        hidden = f"{step.scope}last hidden {d}"  # [1, sentences, hidden]
+        totals.append(step.add("MatMulInteger", hidden, name, "zero"))
+    total = step.add("Add", step.add("Concat", *totals, axis=0), f"{step.scope}inputs")
+    total = step.cast(total)  # [2, sentences, 4 * hidden]
+    total = step.add("Mul", total, step.constant(f"{step.scope}scales", np.stack(scales)[:, None]))
+    total = step.add("Add", total, step.constant(f"{step.scope}biases", np.stack(biases)[:, None]))
+    others, candidate = step.split(total, "gate sizes", number=2, axis=2)
+    in_, forget, out = step.split(step.add("Sigmoid", others), number=3, axis=2)
+    kept = step.add("Mul", forget, f"{step.scope}last cell")
+    cell = step.add("Add", kept, step.add("Mul", in_, step.add("Tanh", candidate)))
+    hidden = step.add("Mul", out, step.add("Tanh", cell))
+    state = step.add("QuantizeLinear", hidden, "state scale", "zero")
+    outputs = _values(TensorProto.UINT8, *step.split(state, number=2, axis=0))
+    outputs += _values(TensorProto.FLOAT, cell)
+    outputs += _values(TensorProto.UINT8, state)
+    first = graph.add("Unsqueeze", "first state", "first axis")
+    first_cell = graph.add("Unsqueeze", "first cell", "first axis")
+    starts = [first, first, graph.add("Concat", first_cell, first_cell, axis=0)]
+    joined = graph.add("Concat", *inputs, axis=1)  # [steps, 2, sentences, 4 * hidden]
+    (grid,) = graph.scan(step, starts, [joined], outputs)
+    return graph.split(grid, number=2, axis=1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagger.encoding.document import CASING_SIZE, groups
+from tagger.encoding.document import CASING_SIZE, groups, starts_of_runs
 from tagger.encoding.layout import Layout
 from tagger.encoding.split import Split
 
@@ -59,9 +59,9 @@ class Context:
             split: of whole documents
             vectors: by word id, [words + 2, dimension] float32 or float16
         """
-        starts = np.flatnonzero(np.diff(split.documents, prepend=split.documents[0] - 1))
-        sizes = np.diff(starts, append=len(split))  # in sentences
-        documents = np.arange(len(starts)).repeat(sizes)
+        edges = starts_of_runs(split.documents)
+        starts = edges[:-1]
+        documents = np.arange(len(starts)).repeat(edges[1:] - starts)
         position = np.arange(len(split)) - starts[documents]  # of a sentence in its document
         logarithms = np.log(np.column_stack((position + 1, split.lengths)))
         dimension = vectors.shape[1]
@@ -77,7 +77,7 @@ class Context:
                 (np.minimum(position, POSITIONS - 1)[:, None] == np.arange(POSITIONS), logarithms)
             ).astype(np.float32),
         )
-        tokens = split.offsets[np.append(starts, len(split))]  # where each document starts
+        tokens = split.offsets[edges]  # where each document starts
         for start, end in groups(tokens):
             context._sum(start, end, tokens[start : end + 1])
         return context
@@ -105,8 +105,8 @@ class Context:
             offsets = split.offsets[first : end_ + 1] - tokens[0]
             sides = _sides(own, offsets[:-1], offsets[1:] - 1)
             mentions = mentions[ids[mentions].argsort(kind="stable")]
-            found, starts = np.unique(ids[mentions], return_index=True)
-            self.sides[found] = np.add.reduceat(sides[mentions], starts)
+            starts = starts_of_runs(ids[mentions])[:-1]
+            self.sides[ids[mentions[starts]]] = np.add.reduceat(sides[mentions], starts)
 
     def _vectors(self, tokens: slice | np.ndarray) -> np.ndarray:
         """The vectors of some tokens, [tokens, dimension] float32."""
@@ -152,10 +152,13 @@ def _sides(own: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     Returns:
         [tokens, 2 * dimension]
     """
-    before, after = np.roll(own, 1, axis=0), np.roll(own, -1, axis=0)
-    before[first] = 0
-    after[last] = 0
-    return np.hstack((before, after))
+    dimension = own.shape[1]
+    sides = np.empty((len(own), 2 * dimension), own.dtype)
+    sides[1:, :dimension] = own[:-1]
+    sides[:-1, dimension:] = own[1:]
+    sides[first, :dimension] = 0
+    sides[last, dimension:] = 0
+    return sides
 
 
 def context_size(dimension: int) -> int:

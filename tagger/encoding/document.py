@@ -32,6 +32,24 @@ def groups(tokens: np.ndarray) -> Iterator[tuple[int, int]]:
         start = end
 
 
+def starts_of_runs(values: np.ndarray) -> np.ndarray:
+    """Where each run of equal values starts, then where the last one ends, [runs + 1] int64."""
+    changes = (values[1:] != values[:-1]).nonzero()[0] + 1
+    return np.concatenate(([0], changes, [len(values)]))
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each value among the distinct values, from 0, [values] int64.
+
+    It is the inverse that `np.unique` gives, which takes three times as long for a sentence.
+    """
+    order = values.argsort()
+    ordered = values[order]
+    found = np.zeros_like(order)
+    found[order[1:]] = (ordered[1:] != ordered[:-1]).cumsum()
+    return found
+
+
 def document_features(
     types: Sequence[str], tokens: np.ndarray, offsets: np.ndarray, documents: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -67,17 +85,16 @@ def document_features(
     casing = np.empty((len(tokens), CASING_SIZE), dtype=bool)
     mention_ids = np.zeros(len(tokens), dtype=np.int32)
     mentioned = 0  # the number of names so far
-    starts = np.append(np.flatnonzero(np.diff(documents, prepend=-1)), len(documents))
+    starts = starts_of_runs(documents)
     for start, end in groups(offsets[starts]):
         sentences = slice(starts[start], starts[end])
         chosen = slice(offsets[starts[start]], offsets[starts[end]])
         some = tokens[chosen]
         first = offsets[sentences] - chosen.start
-        lengths = np.diff(first, append=len(some))
+        lengths = offsets[sentences.start + 1 : sentences.stop + 1] - offsets[sentences]
         # For each token a number which it shares with the same word in its document
-        _, words = np.unique(
-            documents[sentences].astype(np.int64).repeat(lengths) * len(lowered) + lower[some],
-            return_inverse=True,
+        words = ranks(
+            documents[sentences].astype(np.int64).repeat(lengths) * len(lowered) + lower[some]
         )
 
         # A sentence is in capitals if it has letters, and none in lower case.
@@ -95,12 +112,11 @@ def document_features(
         casing[chosen, :CASINGS] = counts.reshape(-1, CASINGS)[words] > is_own
         casing[chosen, CASINGS] = in_capitals
 
-        names = has_capital[some].nonzero()[0]
-        _, numbers, sizes = np.unique(words[names], return_inverse=True, return_counts=True)
-        several = sizes > 1
-        ids = np.where(several, mentioned + several.cumsum(), 0)
-        mention_ids[chosen][names] = ids[numbers]
-        mentioned += several.sum()
+        names = has_capital[some]
+        several = np.bincount(words[names]) > 1
+        ids = several * (mentioned + several.cumsum())
+        mention_ids[chosen][names] = ids[words[names]]
+        mentioned += int(several.sum())
     return casing, mention_ids
 
 

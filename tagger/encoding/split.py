@@ -56,7 +56,8 @@ class Split:
     @property
     def lengths(self) -> np.ndarray:
         """The number of tokens of each sentence, [sentences] int64."""
-        return np.diff(self.offsets)
+        lengths: np.ndarray = self.offsets[1:] - self.offsets[:-1]
+        return lengths
 
     def batch(
         self,
@@ -74,7 +75,11 @@ class Split:
         ends = lengths.cumsum()
         shift = self.offsets[sentences] - (ends - lengths)  # from the batch's tokens to the split's
         positions = np.arange(ends[-1]) + shift.repeat(lengths)
-        types, token_types = np.unique(self.token_types[positions], return_inverse=True)
+        token_types = self.token_types[positions]
+        occurs = np.zeros(len(self.words), dtype=bool)
+        occurs[token_types] = True
+        types = occurs.nonzero()[0]
+        token_types = (occurs.cumsum() - 1)[token_types]
         layout = Layout.of(lengths)
         none = np.empty((len(positions), 0), dtype=np.float32)
         return Batch(

@@ -13,6 +13,7 @@ depends on the number of tags alone. So its results have the same bits in any ba
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -84,35 +85,34 @@ class Decoder:
         Returns:
             tag ids, [tokens] int64
         """
-        observed = _grid(emissions, layout.tokens[0])
         # The best score of a sequence that ends in each tag so far, [steps, tags, sentences]
-        scores = np.empty_like(observed)
-        scores[0] = self.starts[:, None] + observed[0]
-        for step in range(1, len(observed)):
+        scores = _grid(emissions, layout.tokens[0])
+        scores[0] += self.starts[:, None]
+        transitions = self.transitions[:, :, None]
+        for before, reached in pairwise(scores):
             if self.blocks is None:
-                _max_sum(scores[step - 1], self.transitions, out=scores[step])
+                reached += _max_sum(before, transitions)
             else:
-                _max_sum_allowed(scores[step - 1], self.transitions, self.blocks, scores[step])
-            scores[step] += observed[step]
+                reached += _max_sum_allowed(before, transitions, self.blocks)
+        scores = np.ascontiguousarray(scores.transpose(0, 2, 1))
         # The tag of each step, if it were the last of its sentence, [steps, sentences]
-        finals = (scores + self.ends[:, None]).argmax(axis=1)
-        is_last = np.zeros(finals.size, dtype=bool)
-        is_last[layout.cells[0, layout.last]] = True
-        is_last = is_last.reshape(finals.shape)
+        path = (scores + self.ends).argmax(axis=2)
+        goes_on = np.zeros(path.size, dtype=bool)
+        goes_on[layout.cells[0, layout.followed]] = True
+        goes_on = goes_on.reshape(path.shape)
         to = np.ascontiguousarray(self.transitions.T)
-        path = finals  # filled from the end; a step after the end of a sentence is not read
+        # Filled from the end; a step after the end of a sentence is not read
         for step in range(len(path) - 2, -1, -1):
-            before = (scores[step].T + to[path[step + 1]]).argmax(axis=1)
-            path[step] = np.where(is_last[step], path[step], before)
+            before = (scores[step] + to[path[step + 1]]).argmax(axis=1)
+            np.copyto(path[step], before, where=goes_on[step])
         best: Ids = path.ravel()[layout.cells[0]]
         return best
 
     def spans(self, tags: Ids, layout: Layout) -> list[list[Span]]:
         """The entities of allowed tag ids ([tokens]), by sentence from left to right."""
-        inside = np.append(self.continues[tags], False)
         (starts,) = self.begins[tags].nonzero()
-        (outside,) = (~inside).nonzero()
-        ends = outside[np.searchsorted(outside, starts, "right")]
+        ends = np.append((~self.continues[tags]).nonzero()[0], len(tags))
+        ends = ends[ends.searchsorted(starts, "right")]
         sentences = layout.sentences[starts]
         first = layout.first[sentences]
         found: list[list[Span]] = [[] for _ in layout.first]
@@ -151,18 +151,19 @@ class Decoder:
         scores = _relative(emissions, temperature)
         factors = self._factors(temperature)
         messages = _messages(
-            np.stack([_grid(np.exp(scores), grid) for grid in grids], axis=1),
-            np.stack((factors.transitions, factors.transitions.T)),
+            np.ascontiguousarray(np.exp(scores)[grids].transpose(1, 0, 3, 2)),
+            np.stack((factors.transitions, factors.transitions.T), axis=1),
             np.stack((factors.starts, factors.ends)),
             (self.blocks, self.blocks.reversed()) if self.blocks else None,
         )
 
-        flat = [(column, *span) for column, n in enumerate(chosen) for span in spans[n]]
-        columns = np.array([column for column, *_ in flat])
-        starts = np.array([start for _, start, *_ in flat])
-        lengths = np.array([end - start for _, start, end, _ in flat])
-        # The tag of a first, an inner and a last token, [spans]
-        single, first, inner, last = np.array([self.ids_of_type[span[-1]] for span in flat]).T
+        flat = [
+            (column, start, end - start, *self.ids_of_type[type_])
+            for column, n in enumerate(chosen)
+            for start, end, type_ in spans[n]
+        ]
+        # The last four are tags: of a single token, and of a first, an inner and a last one
+        columns, starts, lengths, single, first, inner, last = np.array(flat).T
         first = np.where(lengths == 1, single, first)
         last = np.where(lengths == 1, single, last)
         tokens = layout.first[chosen][columns] + starts
@@ -214,7 +215,7 @@ class Decoder:
         observed = _grid(np.exp(scores), layout.tokens[0])
         messages = _messages(
             observed[:, None],
-            factors.transitions[None],
+            factors.transitions[:, None],
             factors.starts[None],
             (self.blocks,) if self.blocks else None,
             any_order=True,
@@ -272,34 +273,38 @@ def _messages(
 
     Args:
         observed: the likelihood of each tag in each cell, [steps, directions, tags, sentences]
-        factors: of the transitions, [directions, from, to]
+        factors: of the transitions, [from, directions, to]
         edges: of the first tags of each direction, [directions, tags]
         blocks: the transitions that are allowed, by direction; None to compute all
         any_order: whether with blocks the order of sums may depend on the number of sentences,
             which takes a tenth of the time
     """
     values, reached = np.empty_like(observed), np.empty_like(observed)
-    scales = np.empty((len(observed), len(factors), observed.shape[-1]))
+    scales = np.empty((*observed.shape[:2], observed.shape[-1]))
     reached[0] = edges[:, :, None]
-    in_blocks = [f[np.ix_(b.closed, b.open)] for f, b in zip(factors, blocks or (), strict=False)]
-    in_pairs = [f[b.left, b.right, None] for f, b in zip(factors, blocks or (), strict=False)]
+    factors = factors[..., None]
+    in_blocks = [
+        np.ascontiguousarray(factors[b.closed, d : d + 1][:, :, b.open])
+        for d, b in enumerate(blocks or ())
+    ]
+    in_pairs = [factors[b.left, d, b.right] for d, b in enumerate(blocks or ())]
     for step, likelihoods in enumerate(observed):
         if step and not blocks:
             _sum_product(values[step - 1], factors, out=reached[step])
         elif step and blocks:
             columns = (values[step - 1], blocks, in_blocks, in_pairs, reached[step])
             for before, some, in_block, in_pair, out in zip(*columns, strict=True):
-                if any_order:
-                    opening = in_block.T @ before[some.closed]
-                else:
-                    opening = np.empty((len(some.open), out.shape[-1]))
-                    _sum_product(before[None, some.closed], in_block[None], out=opening[None])
                 out[:] = 0
-                out[some.open] = opening
+                if any_order:
+                    out[some.open] = in_block[:, 0, :, 0].T @ before[some.closed]
+                else:
+                    opening = np.empty((1, len(some.open), out.shape[-1]))
+                    _sum_product(before[None, some.closed], in_block, out=opening)
+                    out[some.open] = opening[0]
                 tags, starts = some.groups
                 out[tags] += np.add.reduceat(before[some.left] * in_pair, starts)
         np.multiply(reached[step], likelihoods, out=values[step])
-        values[step].max(axis=1, out=scales[step])
+        np.maximum.reduce(values[step], axis=1, out=scales[step])
         values[step] /= scales[step][:, None]
     return _Messages(values, reached, scales)
 
@@ -307,51 +312,51 @@ def _messages(
 def _sum_product(messages: Doubles, factors: Doubles, out: Doubles) -> None:
     """Sum messages times factors over the tags from which a tag is reached.
 
-    The sum runs over an outer axis, so numpy adds one tag after another, however many sentences
-    there are. A matrix product would not: its order depends on the shapes.
+    The sum runs over the outermost axis, so numpy adds one tag after another, however many
+    sentences there are. A matrix product would not: its order depends on the shapes.
 
     Args:
         messages: [directions, from, sentences]
-        factors: [directions, from, to]
+        factors: [from, directions, to, 1]
         out: [directions, to, sentences]
     """
-    block = max(1, BLOCK // factors.shape[-1])
-    for i in range(0, factors.shape[1], block):
-        some = slice(i, i + block)
-        products = messages[:, some, None] * factors[:, some, :, None]
+    messages = messages.swapaxes(0, 1)[:, :, None]
+    block = max(1, BLOCK // factors.shape[2])
+    for i in range(0, len(factors), block):
+        products = np.multiply(messages[i : i + block], factors[i : i + block], order="C")
         if i:
-            out += products.sum(axis=1)
+            out += np.add.reduce(products)
         else:
-            products.sum(axis=1, out=out)
+            np.add.reduce(products, out=out)
 
 
-def _max_sum(scores: Floats, transitions: Floats, out: Floats) -> None:
+def _max_sum(scores: Floats, transitions: Floats) -> Floats:
     """The highest score plus transition to each tag.
 
     Args:
         scores: [from, sentences]
-        transitions: [from, to]
-        out: [to, sentences]
+        transitions: [from, to, 1]
+
+    Returns:
+        [to, sentences]
     """
-    block = max(1, BLOCK // transitions.shape[-1])
-    for i in range(0, len(transitions), block):
-        some = slice(i, i + block)
-        highest = (scores[some, None] + transitions[some, :, None]).max(axis=0)
-        if i:
-            np.maximum(out, highest, out=out)
-        else:
-            out[:] = highest
+    block = max(1, BLOCK // transitions.shape[1])
+    highest: Floats = np.maximum.reduce(scores[:block, None] + transitions[:block])
+    for i in range(block, len(transitions), block):
+        sums = scores[i : i + block, None] + transitions[i : i + block]
+        np.maximum(highest, np.maximum.reduce(sums), out=highest)
+    return highest
 
 
-def _max_sum_allowed(scores: Floats, transitions: Floats, blocks: Blocks, out: Floats) -> None:
+def _max_sum_allowed(scores: Floats, transitions: Floats, blocks: Blocks) -> Floats:
     """The same as `_max_sum`, but what is not allowed is not computed."""
-    opening = np.empty((len(blocks.open), out.shape[1]), out.dtype)
-    _max_sum(scores[blocks.closed], transitions[np.ix_(blocks.closed, blocks.open)], out=opening)
-    out[:] = -np.inf
-    out[blocks.open] = opening
+    in_block = transitions[np.ix_(blocks.closed, blocks.open)]
+    highest = np.full_like(scores, -np.inf)
+    highest[blocks.open] = _max_sum(scores[blocks.closed], in_block)
     tags, starts = blocks.groups
-    reached = scores[blocks.left] + transitions[blocks.left, blocks.right, None]
-    out[tags] = np.maximum(out[tags], np.maximum.reduceat(reached, starts))
+    reached = scores[blocks.left] + transitions[blocks.left, blocks.right]
+    highest[tags] = np.maximum(highest[tags], np.maximum.reduceat(reached, starts))
+    return highest
 
 
 def _grid(values: NDArray[Number], tokens: Ids) -> NDArray[Number]:

@@ -283,16 +283,20 @@ def make_app(batcher: Batcher, tagger_hash: str, hosts: Sequence[str]) -> FastAP
         except QueueFullError:
             raise _busy() from None
         documents = asyncio.wrap_future(future)
-        gone = asyncio.ensure_future(request.receive())
-        either: set[asyncio.Future[Any]] = {documents, gone}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        if not documents.done():  # the client went away: nobody reads an answer
-            documents.cancel()
-            return Response()
-        if documents.exception():
-            raise HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, "Tagging failed.")
-        content = {"documents": [_content_of(one, body.threshold) for one in documents.result()]}
+        gone = asyncio.ensure_future(request.receive())  # ends when the client goes away
+        gone.add_done_callback(lambda _: documents.cancel())
+        try:
+            found = await documents
+        except asyncio.CancelledError:
+            if not gone.done():
+                raise
+            return Response()  # nobody reads it
+        except Exception:
+            detail = "Tagging failed."
+            raise HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, detail) from None
+        finally:
+            gone.cancel()
+        content = {"documents": [_content_of(one, body.threshold) for one in found]}
         encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return Response(encoded.encode(), media_type="application/json")
 
