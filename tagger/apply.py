@@ -71,9 +71,13 @@ class Tagger:
             threads: how many tag side by side; by default one for each core of the process
 
         Raises:
-            InputError: this is no such folder, or a file of it is missing, damaged or of another
-                version.
+            InputError: this is no such folder, a file of it is missing, damaged or of another
+                version, or an argument cannot be used.
         """
+        if runtime not in ("onnx", "torch"):
+            raise InputError(f"the runtime {runtime!r} is unknown; choose onnx or torch")
+        if threads is not None and threads < 1:
+            raise InputError(f"{threads} threads cannot tag; give 1 or more, or None")
         folder = Path(folder)
         record = folder / CONFIG
         if not record.is_file():
@@ -85,6 +89,14 @@ class Tagger:
         with reading(record):
             files = {name: str(content["files"][name]) for name in FILES}
             temperature, tokenizer = float(content["temperature"]), int(content["tokenizer"])
+            if not 0.01 <= temperature <= 100:  # nor NaN: no entity would have a probability
+                raise ValueError(f"the temperature is {temperature}")
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"{folder / name} is missing, which {record} names; get or export the tagger "
+                    "again"
+                )
         check_hashes(folder, files, record, "It is damaged: get or export the tagger again")
         if tokenizer != VERSION:
             warnings.warn(
@@ -95,6 +107,8 @@ class Tagger:
         with reading(folder / MODEL), safe_open(folder / MODEL, "numpy") as file:
             vectors = file.get_tensor("vectors")
             crf = [file.get_tensor(f"crf.{name}") for name in ("transitions", "starts", "ends")]
+        with reading(record):  # where tags, scheme and weights may not go together
+            decoder = Decoder(configuration.tags, configuration.scheme, *crf)
         if runtime == "torch":
             from tagger.model.checkpoint import OneThread, load_model  # PyTorch may be missing
 
@@ -108,10 +122,10 @@ class Tagger:
             vectors=vectors,
             configuration=configuration,
             scorer=scorer,
-            decoder=Decoder(configuration.tags, configuration.scheme, *crf),
+            decoder=decoder,
             temperature=temperature,
         )
-        return cls(predictor, threads or _cores())
+        return cls(predictor, _cores() if threads is None else threads)
 
     @property
     def labels(self) -> list[str]:
@@ -138,10 +152,15 @@ class Tagger:
 
         Returns:
             the documents with their sentences and entities, or with `error`
+
+        Raises:
+            TypeError: `documents` is one document or text, whose characters would be the texts.
         """
+        if isinstance(documents, str | Document):
+            raise TypeError("tag takes several documents; for one give a list: [text]")
         chunks = _chunks(Document(d) if isinstance(d, str) else d for d in documents)
         tag = partial(self._tag_chunk, wrapped=wrapped, threshold=threshold)
-        yield from chain.from_iterable(_map_ahead(tag, chunks, self.threads))
+        return chain.from_iterable(_map_ahead(tag, chunks, self.threads))
 
     def _tag_chunk(
         self, documents: Sequence[Document], wrapped: bool, threshold: float

@@ -1,10 +1,13 @@
 """What is found in a document depends on nothing but the document."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +184,41 @@ def test_a_folder_without_a_tagger_is_named(tmp_path: pytest.TempPathFactory) ->
         InputError, match=r"holds no tagger: .*config.json is missing. `make repro`"
     ):
         Tagger.load(str(tmp_path))
+
+
+def test_one_text_is_not_taken_for_its_characters(tagger: Tagger) -> None:
+    for one in ("May met Bush", Document("May met Bush")):
+        with pytest.raises(TypeError, match=r"give a list: \[text\]"):
+            tagger.tag(one)
+
+
+def write_configuration(folder: Path, **changes: object) -> None:
+    content = {"tagger": vars(FULL), "temperature": 1, "tokenizer": 1}
+    content["files"] = dict.fromkeys(apply.FILES, "0" * 64)
+    (folder / "config.json").write_text(json.dumps(content | changes))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, 1e-9, float("nan"), float("inf"), "a", None])
+def test_a_temperature_that_gives_no_probabilities_is_refused(
+    tmp_path: Path, temperature: object
+) -> None:
+    write_configuration(tmp_path, temperature=temperature)
+    with pytest.raises(InputError, match=r"config\.json is damaged, or of another version"):
+        Tagger.load(tmp_path)
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    write_configuration(tmp_path)
+    for make in (lambda path: None, Path.mkdir):  # neither there, nor a folder in its place
+        make(tmp_path / "model.safetensors")
+        with pytest.raises(InputError, match=r"model\.safetensors is missing, which .*config"):
+            Tagger.load(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"runtime": "trch"}, {"threads": 0}, {"threads": -1}])
+def test_an_option_that_cannot_be_used_is_refused(tmp_path: Path, options: Any) -> None:
+    with pytest.raises(InputError, match=str(next(iter(options.values())))):
+        Tagger.load(tmp_path, **options)
 
 
 def test_a_sentence_of_any_length_is_tagged_in_parts(tagger: Tagger) -> None:

@@ -21,7 +21,7 @@ function element(tag, properties, ...children) {
 const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 // Rounded down: what is shown is never above the score, nor a certainty that is none.
-const digits = score => (Math.floor(score * 100) / 100).toFixed(2);
+const digits = score => (Math.floor(score * 100 + 1e-9) / 100).toFixed(2);
 
 // A function from offsets in code points, which must not decrease, to offsets in a JavaScript string.
 function offsetsIn(text) {

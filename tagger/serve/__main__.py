@@ -55,16 +55,17 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def hosts_of(host: str) -> tuple[str, ...]:
-    """The names by which a server that listens at `host` may be called.
+def hosts_of(host: str, address: str) -> tuple[str, ...]:
+    """The names by which a server may be called.
 
     One that listens on this machine alone answers to this machine's names alone. Another may have
     any name.
+
+    Args:
+        host: where the user has it listen
+        address: the address that this stands for, as `LOCALHOST` and `127.1` do for 127.0.0.1
     """
-    with suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return (*LOCAL_HOSTS, host)
-    return LOCAL_HOSTS if host == "localhost" else ("*",)
+    return (*LOCAL_HOSTS, host) if ipaddress.ip_address(address).is_loopback else ("*",)
 
 
 def configure(app: FastAPI) -> uvicorn.Config:
@@ -93,13 +94,13 @@ def main() -> None:
         with bind(arguments.host, arguments.port) as listener:
             batcher = Batcher(Tagger.load(arguments.folder))
             hash_ = sha256(arguments.folder / "config.json")
-            app = make_app(batcher, hash_, hosts_of(arguments.host))
+            app = make_app(batcher, hash_, hosts_of(arguments.host, listener.getsockname()[0]))
             name = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
             port = listener.getsockname()[1]
             print(f"The tagger is at http://{name}:{port}; Ctrl-C ends it.", flush=True)
             with suppress(KeyboardInterrupt):
                 uvicorn.Server(configure(app)).run(sockets=[listener])
-    except (InputError, FileNotFoundError) as error:
+    except (InputError, OSError) as error:
         sys.exit(f"tagger.serve: {error}")
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -83,6 +83,15 @@ class TagRequest(BaseModel):
     wrapped: Annotated[
         bool, Field(description="The lines are hard-wrapped: the end of a line ends no sentence.")
     ] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_fields(cls, content: Any) -> Any:
+        """Refuse unknown fields in one problem; one for each would be longer than the body."""
+        if isinstance(content, dict) and (unknown := content.keys() - cls.model_fields.keys()):
+            names = ", ".join(sorted(repr(name[:40]) for name in unknown)[:3])
+            raise ValueError(f"{len(unknown)} unknown fields, such as {names}")
+        return content
 
 
 class TaggedEntity(BaseModel):
