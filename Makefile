@@ -161,7 +161,7 @@ test test-fast: .venv/done
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -n 2 --dist loadgroup $(chosen)
+	.venv/bin/python -m pytest -n 2 $(chosen)
 
 lock-check: .venv/done  ## whether dvc.lock is current: exit code 1 if not, and why
 	.venv/bin/python -m review.lock

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import datasets
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -24,7 +23,7 @@ from evaluation.results import (
 )
 from evaluation.slices import Train
 from tagger.corpus.conll import write_conll
-from tagger.corpus.tags import iob2
+from tagger.corpus.tags import iob2, names_of_tags
 from tagger.files import atomic_output, reading
 from tagger.model.checkpoint import load_checkpoint
 from tagger.model.threads import configure_threads
@@ -107,8 +106,9 @@ def read_split(path: Path) -> tuple[list[list[str]], list[int], list[list[str]]]
     """The tokens, the document number and the gold tags of each sentence of a split."""
     with reading(path):
         table = pd.read_parquet(path, page_checksum_verification=True)
-        features = datasets.Features.from_arrow_schema(pq.read_schema(path))
-        tags = features["ner_tags"].feature.names
+        tags = names_of_tags(pq.read_schema(path).metadata, "ner_tags")
+        if not tags:
+            raise ValueError("the numbers of its tags have no names")
         return (
             [list(tokens) for tokens in table["tokens"]],
             table["document"].to_list(),

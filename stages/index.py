@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tagger.corpus.conll import SPLITS
+from tagger.corpus.tags import names_of_tags
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import TAGS
 from tagger.encoding.vocabulary import VECTORS, WORDS
@@ -114,7 +114,9 @@ class Sentences:
                 columns=["tokens", "ner_tags", "document"],
                 page_checksum_verification=True,
             )
-            features = datasets.Features.from_arrow_schema(table.schema)
+            tag_set = names_of_tags(table.schema.metadata, "ner_tags")
+            if not tag_set:
+                raise ValueError("the numbers of its tags have no names")
             lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
             if not np.array_equal(lengths, pc.list_value_length(table["ner_tags"]).to_numpy()):
                 raise ValueError("a sentence has not as many tags as tokens")
@@ -129,7 +131,7 @@ class Sentences:
                 tags=pc.list_flatten(table["ner_tags"]).to_numpy().astype(np.int32),
                 lengths=lengths,
                 documents=table["document"].to_numpy(),
-                tag_set=features["ner_tags"].feature.names,
+                tag_set=tag_set,
             )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything imports NumPy or torch: the workers share the cores, and threads that wait for
 # each other waste them.
@@ -39,6 +40,26 @@ TINY = {  # trains on the sample in a second or two
     "corpus": "sample", "embeddings": "sample",
     "hidden": 16, "epochs": 4, "learning_rate": 0.02, "threads": 1,
 }  # fmt: skip
+
+
+# Files whose tests share what takes long to set up run in one worker.
+WORKERS = {
+    "conllpp": ["conllpp"],  # the word vectors
+    "mass": ["mass"],  # Ray and a server of S3
+    "pages": ["html", "pages", "report", "serve"],  # a browser
+    "remote": ["remote"],  # a server of S3
+}
+GROUPS = {f"tests/test_{name}.py": group for group, names in WORKERS.items() for name in names}
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Send the tests of a group to the same worker, and each other test to the next free one.
+
+    The marker `xdist_group` of pytest-xdist 3.8 has no effect with pytest 9.2.
+    """
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: GROUPS.get(nodeid.split("::")[0], nodeid)
+    return scheduler
 
 
 SLOW_FIXTURES = {"origin", "browser", "real"}  # clones to run DVC in, a browser, all of conllpp

@@ -14,10 +14,9 @@ from tagger.corpus.conll import SPLITS
 from tagger.encoding.split import Split
 from tests.conftest import INPUTS, MIRROR, Clone
 
-pytestmark = [
-    pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no mirror of conllpp and GloVe at {MIRROR}"),
-    pytest.mark.xdist_group("conllpp"),  # the vectors are read once
-]
+pytestmark = pytest.mark.skipif(
+    not MIRROR.is_dir(), reason=f"no mirror of conllpp and GloVe at {MIRROR}"
+)
 
 COUNTS = {  # sentences, tokens, entities, documents
     "train": (14_041, 203_621, 23_499, 946),

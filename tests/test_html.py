@@ -15,8 +15,6 @@ from tests.browser import CONTRASTS, Open
 from tests.fake_tagger import FakeTagger
 from tests.test_pages import HOSTILE_TEXTS, PHONE
 
-pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
-
 DATA = re.compile(r'<script type="application/json">(.*?)</script>')
 
 

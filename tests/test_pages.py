@@ -14,8 +14,6 @@ from review.lock import Lock
 from tests.browser import CONTRASTS, Open
 from tests.test_report import page_of, sentence
 
-pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
-
 PHONE = {"width": 400, "height": 844}
 Columns = list[list[str]]  # of a sentence: tokens, gold tags, predicted tags
 

@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import ROOT, Clone, commit_all, s3_server
 from tests.test_pipeline import UP_TO_DATE, ran
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("remote")]  # one server, in one worker
+pytestmark = pytest.mark.slow
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,8 +19,6 @@ from evaluation.slices import SLICES
 from tagger.corpus.tags import Span
 from tests.browser import CONTRASTS, Open
 
-pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
-
 UNSEEN, CAPITALS = (SLICES[name].label for name in ("unseen_entities", "sentences_in_capitals"))
 NASTY = "<img/src=x/onerror=alert(1)>"  # a type of entity, as no tag's rules forbid
 Sentence = dict[str, Any]

@@ -355,7 +355,7 @@ def test_ctrl_c_does_not_end_what_runs_in_the_background(tmp_path: Path, code: s
     [
         ("download", "yaml"),
         ("embed", "scipy"),
-        ("index", "datasets"),
+        ("index", "pyarrow.lib"),
         ("train", "torch._C"),
         ("evaluate", "evaluation.report"),
     ],

@@ -26,7 +26,6 @@ from tests.conftest import ROOT
 from tests.fake_tagger import FakeTagger
 
 WITHOUT = "the extra serve is not installed: make serve-extra"
-pytestmark = pytest.mark.xdist_group("pages")  # one browser, in one worker
 pytest.importorskip("fastapi", reason=WITHOUT)
 uvicorn = pytest.importorskip("uvicorn", reason=WITHOUT)
 

@@ -223,7 +223,6 @@ def test_detokenized_text_holds_the_tokens() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("conllpp")
 @pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no mirror of conllpp at {MIRROR}")
 def test_tokens_and_sentences_of_conllpp_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,11 +13,11 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.corpus.description import FILE, OTHER_NAMES, DataSet, Description
 from tagger.corpus.conll import DOCUMENT_START, SPLITS, Sentence
+from tagger.corpus.tags import names_of_tags
 from tagger.files import InputError, reading
 
 Row = tuple[Any, Any, Any]  # the tokens, the tags and what names the document
@@ -72,18 +72,8 @@ def read_parquet(file: str, data: bytes, description: Description) -> list[Sente
         schema = table.schema_arrow
     columns = Columns(description, schema.names, file)
     with reading(Path(file)):
-        names = description.names or _names_of(schema, columns.tags)
+        names = description.names or names_of_tags(schema.metadata, columns.tags)
     return _sentences(file, _rows(file, table.iter_batches(columns=columns.names), columns), names)
-
-
-def _names_of(schema: pa.Schema, column: str) -> list[str] | None:
-    """The names of the tags, where `datasets` wrote them into a file's schema."""
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = features.get("info", {}).get("features", {}).get(column, {})
-    if isinstance(feature, list):
-        (feature,) = feature
-    names: list[str] | None = feature.get("feature", feature).get("names")
-    return names
 
 
 def _rows(file: str, batches: Iterable[Any], columns: Columns) -> Iterator[Row]:

@@ -9,7 +9,8 @@ Ramshaw & Marcus (1995), Tjong Kim Sang & Veenstra (1999) and Ratinov & Roth (20
 * BIOES: as IOB2, with `E-` for the last token of an entity and `S-` for the only one
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -37,6 +38,27 @@ def parse(tag: str) -> tuple[str, str]:
     if tag != "O" and (prefix not in ("B", "I", "E", "S") or type_ in ("", "O")):
         raise ValueError(f"{tag!r} is not a tag: expected O, or B-, I-, E- or S- and a type")
     return prefix, type_
+
+
+def names_of_tags(metadata: Mapping[bytes, bytes] | None, column: str) -> list[str] | None:
+    """The names of a column's numbered tags, if `datasets` wrote the table (as a ClassLabel).
+
+    Args:
+        metadata: of the table's schema in parquet or Arrow
+        column: the one with the tags of each sentence
+
+    Raises:
+        ValueError: the metadata is damaged.
+    """
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+        feature = features.get("info", {}).get("features", {}).get(column, {})
+        if isinstance(feature, list):
+            (feature,) = feature
+        names: list[str] | None = feature.get("feature", feature).get("names")
+    except (AttributeError, RecursionError) as error:
+        raise ValueError(f"the metadata of `datasets` is damaged: {error}") from error
+    return names
 
 
 def is_allowed(left: str, right: str, scheme: str) -> bool:
