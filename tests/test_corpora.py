@@ -346,7 +346,7 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         (conll(line="doc1 {} {}".format), "", "the first column is the same for all tokens"),
         (GOOD + "x O\n# no token\n", "", "train.conll, line 302: 3 columns, but the lines"),
         (GOOD.encode() + b"\xfc O\n", "", "line 301: byte 0xfc is not UTF-8; save the file as UTF-8"
-         ", or name its encoding in corpus.yaml: `encoding: latin-1`"),
+         ", or of a corpus name it in corpus.yaml: `encoding: latin-1`"),
         (GOOD.encode("utf-16"), "", "`encoding: utf-16`, for example"),
         (GOOD + "ü O\n", "encoding: ascii", "train.conll is not in the encoding ascii ("),
         (TABS + "Old\n", "", "line 301: 'Old' has no tag; a line needs at least 2 columns with ta"),

@@ -198,7 +198,7 @@ class ConllFile:
             utf16 = self.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             return InputError(
                 f"{self.file}, line {before.count(10) + 1}: byte {self.data[error.start]:#04x} is "
-                "not UTF-8; save the file as UTF-8, or name its encoding in corpus.yaml: "
+                "not UTF-8; save the file as UTF-8, or of a corpus name it in corpus.yaml: "
                 f"`encoding: {'utf-16' if utf16 else 'latin-1'}`, for example"
             )
         raise AssertionError
