@@ -1,8 +1,7 @@
 """The benchmarks run on what `dvc repro` has made, here of the sample.
 
-Others have tests of their own: ablation, fingerprint, processors and serve. flair and spaCy are in
-an environment of their own: here flair's half does not run, and a stand-in takes the place of
-spaCy.
+Others have tests of their own: ablation, fingerprint and processors. flair and spaCy are in an
+environment of their own: here flair's half does not run, and a stand-in takes the place of spaCy.
 """
 
 import json
@@ -15,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks import peers, size, spacy_peer, tag, text, verdicts
+from benchmarks import peers, serve, size, spacy_peer, tag, text, verdicts
 from benchmarks.process import Run
 from benchmarks.text import RawText
 from evaluation import significance
@@ -44,6 +43,29 @@ def test_training_and_tagging_are_measured(clone_with_results: Clone) -> None:
         "its products alone, two threads side by side",
         "its products alone, two threads that share each",
     ]
+
+
+@pytest.mark.slow
+def test_the_server_is_measured(
+    sample_tagger: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("fastapi", reason="the extra serve is not installed: make serve-extra")
+    for name, value in {"SINGLE": 20, "CLIENTS": 4, "TOGETHER": 40}.items():
+        monkeypatch.setattr(serve, name, value)
+    monkeypatch.setattr(sys, "argv", ["serve", str(sample_tagger)])
+    serve.main()
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[1] == ["20 requests of a short text, the quickest of 3 rounds"]
+    names, values = zip(*rows[3:], strict=True)
+    assert names == (
+        "first answer, from the command",
+        "a short text, median",
+        "a short text, 99th percentile",
+        "4 clients",
+        "memory before 40 requests",
+        "memory after them",
+    )
+    assert all(float(value.split()[0].replace(",", "")) > 0 for value in values)
 
 
 DOCUMENTS = [
