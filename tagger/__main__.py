@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from tagger.files import InputError, atomic_output, partial_of
 from tagger.formats.read import INPUT_FORMATS, STANDARD_INPUT, read_documents
@@ -295,7 +295,11 @@ def make_writers(
     return writers
 
 
-if __name__ == "__main__":
-    # As an exception, so that what is not whole is removed.
+def run() -> NoReturn:
+    """Be the process of a command line. SIGTERM is an exception: what is not whole is removed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

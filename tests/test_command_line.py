@@ -360,7 +360,7 @@ import sys
 import tagger.__main__ as command_line
 from tests.test_command_line import FakeTagger
 command_line.load = lambda folder, **options: FakeTagger()
-sys.exit(command_line.main())
+command_line.run()
 """
 
 
