@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,11 @@ class Wire:
             if self.is_cut:
                 client.close()
                 continue
-            server = socket.create_connection(("127.0.0.1", self.server))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.server))
+            except OSError:
+                client.close()
+                continue
             self.ends += [client, server]
             for ends in ((client, server), (server, client)):
                 threading.Thread(target=self.carry, args=ends, daemon=True).start()
@@ -61,11 +66,19 @@ class Wire:
                         sink.sendall(data[: int(left)])
                         self.limit = float("inf")
                         self.at_limit()
+                        self.hang_up(source, sink)
                         return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
-        except OSError:  # the wire was cut, or one of the two was killed
-            pass
+        except OSError:  # the wire was cut, one of the two was killed, or the server wants no more
+            self.hang_up(source, sink)
+
+    @staticmethod
+    def hang_up(*ends: socket.socket) -> None:
+        """End a connection for both sides: one that is left open would be waited for."""
+        for end in ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
         """Be as a server that was killed: end all connections, accept no other."""
@@ -134,6 +147,8 @@ def set_up(folder: Path, reproduced: Clone, server: tuple[int, dict[str, str]]) 
     for line in RECIPE:
         line = line.replace("s3://bucket/path", f"s3://team/{folder.name}")
         author.run(*shlex.split(line.replace("https://s3.example.org", wire.url), comments=True))
+    for limit in ("connect_timeout", "read_timeout"):  # by default a minute, for each of many tries
+        author.run("dvc", "remote", "modify", "storage", limit, "5")
     commit_all(author)
     author.run("git", "clone", "-q", "--bare", ".", "../hub")
     author.run("git", "remote", "set-url", "origin", "../hub")
@@ -241,7 +256,10 @@ def break_off(team: Team, clone: Clone, command: str, victim: str) -> None:
     team.wire.limit = sum(file.stat().st_size for file in files if file.is_file()) // 3
     process = clone.start("dvc", command)
     team.wire.at_limit = process.kill if victim == "client" else team.wire.cut
-    output, _ = process.communicate()
+    try:
+        output, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode, output
     assert team.wire.limit == float("inf"), "the limit was never reached"
     team.wire.mend()
