@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -228,6 +229,10 @@ def test_experiments_are_shared(team: Team) -> None:
     assert ran(colleague.run("dvc", "repro", "train")) == []
 
 
+@pytest.mark.skipif(
+    "BROKEN_TRANSFERS" not in os.environ,
+    reason="now and then DVC tries again for many minutes: BROKEN_TRANSFERS=1 runs it",
+)
 def test_broken_transfers_are_resumed_and_nothing_wrong_is_believed(
     tmp_path: Path, reproduced: Clone, server: tuple[int, dict[str, str]]
 ) -> None:
