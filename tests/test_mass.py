@@ -64,11 +64,11 @@ def running(
     try:
         yield process
     finally:
-        kill_session(process)
+        kill_processes(process)
 
 
-def session(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes in the session that a process leads, or did until it died."""
+def processes_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A command and all that it has started, which can be found after its end too."""
     found = []
     for each in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
@@ -79,16 +79,16 @@ def session(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 def actors(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     found = []
-    for each in session(process):
+    for each in processes_of(process):
         with suppress(psutil.NoSuchProcess):
             if "MapWorker" in " ".join(each.cmdline()):
                 found.append(each)
     return found
 
 
-def kill_session(process: subprocess.Popen[bytes]) -> None:
+def kill_processes(process: subprocess.Popen[bytes]) -> None:
     def kill_all() -> bool:
-        found = session(process)
+        found = processes_of(process)
         for each in found:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
@@ -119,7 +119,7 @@ def finish(process: subprocess.Popen[bytes], log: Path, status: int) -> str:
     wait_until(lambda: process.poll() is not None, "the end of the command", log=log)
     output = log.read_text()
     assert process.returncode == status, output
-    wait_until(lambda: not session(process), "the end of what the command has started")
+    wait_until(lambda: not processes_of(process), "the end of what the command has started")
     return output
 
 

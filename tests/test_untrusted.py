@@ -262,7 +262,7 @@ def test_what_the_cache_has_under_a_hash_may_be_something_else(
 
 
 def test_any_path_of_a_cache_is_kept() -> None:
-    for path in ("/home/C#/a b", "/home/a, b/é", "/home/it's"):
+    for path in ("/C#/a b", "/a, b/é", "/it's"):
         with empty_tree(path) as tree:
             assert Config.load_file(str(tree / ".dvc/config"))["cache"]["dir"] == path
 
