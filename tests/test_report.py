@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from evaluation.errors import KINDS, find_errors
 from evaluation.report import Axis, describe, render
@@ -350,10 +350,12 @@ def test_a_view_is_in_the_address_and_the_counts_of_errors_lead_to_one(open_page
     assert shown(again) == [13]
     assert again.locator("#search").input_value() == "ada quill"
     again.locator(".kinds tr", has_text="spurious").get_by_role("link").first.click()
+    # The page hears of its new address later than the click returns
+    expect(again.locator("#kind")).to_have_value("spurious")
     assert shown(again) == [11]
-    assert again.locator("#kind").input_value() == "spurious"
     assert focused(again) == "sentences"
     again.go_back()
+    expect(again.locator("#kind")).to_have_value("")
     assert shown(again) == [13]
     assert shown(open_page(page_of(), fragment="#split=nonsense")) == [10, 11, 12, 13, 14]
 
