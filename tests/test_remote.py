@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,7 +34,7 @@ class Wire:
         self.limit = float("inf")
         self.at_limit: Callable[[], None] = self.cut
         self.is_cut = False
-        self.ends: list[socket.socket] = []
+        self.ends: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
@@ -45,17 +43,21 @@ class Wire:
     def listen(self) -> None:
         while True:
             client, _ = self.listener.accept()
+            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+
+    def connect(self, client: socket.socket) -> None:
+        """Carry both ways until both have ended. Then close: each end is one of few open files."""
+        with client:
             if self.is_cut:
-                client.close()
-                continue
-            try:
-                server = socket.create_connection(("127.0.0.1", self.server))
-            except OSError:
-                client.close()
-                continue
-            self.ends += [client, server]
-            for ends in ((client, server), (server, client)):
-                threading.Thread(target=self.carry, args=ends, daemon=True).start()
+                return
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.server)) as server:
+                ends = {client, server}
+                self.ends |= ends
+                back = threading.Thread(target=self.carry, args=(server, client), daemon=True)
+                back.start()
+                self.carry(client, server)
+                back.join()
+                self.ends -= ends
 
     def carry(self, source: socket.socket, sink: socket.socket) -> None:
         try:
@@ -67,31 +69,27 @@ class Wire:
                         sink.sendall(data[: int(left)])
                         self.limit = float("inf")
                         self.at_limit()
-                        self.hang_up(source, sink)
+                        hang_up(source, sink)
                         return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:  # the wire was cut, one of the two was killed, or the server wants no more
-            self.hang_up(source, sink)
-
-    @staticmethod
-    def hang_up(*ends: socket.socket) -> None:
-        """End a connection for both sides: one that is left open would be waited for."""
-        for end in ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            hang_up(source, sink)
 
     def cut(self) -> None:
         """Be as a server that was killed: end all connections, accept no other."""
         self.is_cut = True
-        for end in self.ends:
-            with_reset = (1).to_bytes(4, sys.byteorder) + bytes(4)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, with_reset)
-            end.close()
-        self.ends.clear()
+        hang_up(*self.ends)
 
     def mend(self) -> None:
         self.is_cut = False
+
+
+def hang_up(*ends: socket.socket) -> None:
+    """End a connection for both sides: one that is left open would be waited for."""
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")
@@ -229,10 +227,6 @@ def test_experiments_are_shared(team: Team) -> None:
     assert ran(colleague.run("dvc", "repro", "train")) == []
 
 
-@pytest.mark.skipif(
-    "BROKEN_TRANSFERS" not in os.environ,
-    reason="now and then DVC tries again for many minutes: BROKEN_TRANSFERS=1 runs it",
-)
 def test_broken_transfers_are_resumed_and_nothing_wrong_is_believed(
     tmp_path: Path, reproduced: Clone, server: tuple[int, dict[str, str]]
 ) -> None:
