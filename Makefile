@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help sample repro ablation bench bench-peers bench-processors bench-review bench-size
 .PHONY: check-corpus review lock-check cache-check verify fingerprint summary serve serve-extra
-.PHONY: test test-fast remote mass lock
+.PHONY: test test-fast remote mass lock in-git
 
 # What the user gives reaches the commands as variables of the environment, just as it was written:
 # neither make nor a shell runs what stands in it.
@@ -30,6 +30,11 @@ help:  ## say what the targets are
 say-where = echo && echo 'Open $(1)data/report/index.html in a browser to see every error.' && \
 	echo 'The scores are in $(1)metrics/metrics.json, tagged text in $(1)data/predictions/.'
 
+# An archive of the repository has no git. What git says of a folder of another owner is shown, too.
+in-git:
+	@git rev-parse --git-dir >/dev/null || { echo 'DVC needs a git repository, and what is here is' \
+		'not in one: use `git clone` instead of an archive, or run `git init` here.' >&2; exit 1; }
+
 # What the sample needs of this tree, work in hand too. Files are copied, and not added to git: that
 # would write them into .git, however large they are.
 define copy
@@ -51,7 +56,7 @@ endef
 export copy
 
 # Without git, so that it needs neither history nor an identity.
-sample: .venv/done  ## all stages on the embedded sample corpus: no network, about a minute
+sample: in-git .venv/done  ## all stages on the embedded sample corpus: no network, about a minute
 	$(call empty-folder,.sample)
 	.venv/bin/python -c "$$copy"
 	sed -i.bak -E 's/^(corpus|embeddings):.*/\1: sample/' .sample/params.yaml
@@ -103,7 +108,7 @@ export find_inputs
 
 # DVC also ends well where its cache could not hold an output: its status knows. Asked for that of
 # dvc.yaml, it says nothing of other data in the repository, which may be missing here.
-repro: .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
+repro: in-git .venv/done  ## the pipeline on conllpp with glove-wiki-gigaword-50
 	@.venv/bin/python -c "$$find_inputs"
 	@.venv/bin/python -c "$$mend"
 	.venv/bin/python -m dvc repro

@@ -11,6 +11,7 @@ are. Edit nothing meanwhile: DVC takes each experiment from the working tree, an
 other code than the commit's is refused.
 """
 
+import argparse
 import hashlib
 import json
 import math
@@ -230,7 +231,9 @@ def main() -> None:
         SystemExit: a run failed; or something that determines a result is not committed, so that
             nobody could know what was run; or the README has no place for the table.
     """
-    at_a_time = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", type=int, nargs="?", default=os.cpu_count() or 1)
+    at_a_time = max(1, parser.parse_args().runs)
     try:
         split_at_section(README, SECTION)  # now, not after hours of training
     except InputError as error:

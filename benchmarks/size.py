@@ -8,6 +8,7 @@ The stages run as processes of their own, with a small tagger and word vectors o
 that are random numbers: the corpora are for counting, not for scores.
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -85,7 +86,11 @@ def make_vectors(folder: Path) -> None:
 
 def main() -> None:
     """Measure, and print a row for each stage."""
-    largest = int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[-1]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sentences", type=int, nargs="?", default=SIZES[-1])
+    largest = parser.parse_args().sentences
+    if largest < 10:
+        parser.error(f"{largest} sentences do not make three splits: give 10 or more")
     sizes = [size for size in SIZES if size <= largest] or [largest]
     rows = {}
     for size in sizes:

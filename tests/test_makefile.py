@@ -25,6 +25,7 @@ Make = Callable[..., str]
 def make(tmp_path: Path) -> Make:
     """Runs make on a copy of the Makefile, where a stub stands for Python and pip."""
     shutil.copy(ROOT / "Makefile", tmp_path)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     for lock in LOCKS:
         (tmp_path / lock).touch()
     python = tmp_path / "a folder/python"
@@ -45,6 +46,16 @@ def make(tmp_path: Path) -> Make:
         return result.stdout
 
     return run
+
+
+@pytest.mark.parametrize("target", ["sample", "repro"])
+def test_a_folder_without_git_is_told_before_any_work(
+    make: Make, tmp_path: Path, target: str
+) -> None:
+    shutil.rmtree(tmp_path / ".git")
+    output = make(target, status=2, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
+    assert "use `git clone` instead of an archive" in output
+    assert not (tmp_path / ".venv").exists()
 
 
 def arguments(folder: Path) -> list[str]:
