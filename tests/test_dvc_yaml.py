@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ HELPERS = {
 each_stage = pytest.mark.parametrize("name", STAGES)
 
 
+@cache
 def imported_names(module: Path) -> list[str]:
     """The dotted names that a module imports; of `from a import b` both `a` and `a.b`."""
     names: list[str] = []

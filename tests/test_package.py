@@ -11,6 +11,7 @@ import yaml
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_the_package_holds_the_tagger_and_nothing_else(installed: Path) -> None:
     assert {path.name.split("-")[0] for path in installed.iterdir()} == {
         "tagger", "conllpp_tagger"  # the second is what pip knows of it
