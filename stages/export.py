@@ -1,6 +1,7 @@
 """Stage 6: all that it takes to tag, in one folder, with a model card.
 
-Run as `python -m stages export data/embeddings data/index data/model data/predictions
+Run as `python -m stages export data/inputs/corpora/conllpp
+data/inputs/vectors/glove-wiki-gigaword-50 data/embeddings data/index data/model data/predictions
 metrics/metrics.json metrics/intervals.csv data/tagger`. `tagger.apply` says what the folder
 holds.
 """
@@ -17,8 +18,10 @@ from safetensors.numpy import save
 
 from evaluation.results import Predictions, Result, read_predictions, score_predictions
 from evaluation.slices import Score
-from stages.model_card import write_card
+from stages.corpus.description import read_description
+from stages.model_card import Sources, write_card
 from stages.onnx_graph import build_graph, measure_ranges
+from stages.runner import read_texts
 from tagger.apply import FILES, MODEL, ONNX, Tagger
 from tagger.corpus.tags import iob2
 from tagger.encoding.split import Split
@@ -29,7 +32,7 @@ from tagger.model.checkpoint import hash_embeddings, load_checkpoint
 from tagger.predict import CONFIG, Predictor, write_configuration
 from tagger.text import VERSION
 
-README, TRAIN = "README.md", "train.safetensors"
+README, TRAIN, VECTORS_YAML = "README.md", "train.safetensors", "vectors.yaml"
 SPLITS = ("validation", "test")
 # What F1 on validation may lose to integers, and the entities beside that, which are chance: a few
 # tags differ between two ways to compute the same, and on a small corpus that is much of F1.
@@ -37,57 +40,63 @@ LARGEST_LOSS, BY_CHANCE = 0.01, 3
 
 
 def export(
-    embeddings_folder: Path,
+    corpora: Path,
+    vectors: Path,
+    embeddings: Path,
     index: Path,
     model: Path,
     predictions: Path,
     metrics: Path,
     intervals: Path,
     output: Path,
-    *,
-    corpus: str,
-    embeddings: str,
 ) -> None:
     """Write the folder of a tagger, whose card has the scores of that folder itself.
 
     Args:
-        embeddings_folder: the word vectors
+        corpora: what the stage `download` read, the folder of one corpus; the card has its name,
+            and its licence if it has a corpus.yaml with one
+        vectors: what the stage `embed` read; the same, with a vectors.yaml
+        embeddings: the word vectors
         index: has the tokens of train, by which the inputs of the ONNX model are scaled
         model: what `train` wrote
         predictions: what `evaluate` predicted in single precision, and the gold tags
         metrics: the scores of that, as JSON
         intervals: the same by type and slice with intervals, as CSV
         output: the folder to write
-        corpus: the name of the corpus, for the card
-        embeddings: the name of the word vectors, for the card
 
     Raises:
         InputError: an input is damaged, or the written tagger finds fewer entities than evaluate's.
     """
-    trained = load_checkpoint(model, embeddings_folder)
-    vectors = halve(trained.vectors, embeddings_folder / VECTORS)
+    trained = load_checkpoint(model, embeddings)
+    halved = halve(trained.vectors, embeddings / VECTORS)
     network = trained.scorer
     assert isinstance(network, BiLSTMCRF)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    ranges = measure_ranges(trained.configuration, weights, vectors, read_train(index))
+    ranges = measure_ranges(trained.configuration, weights, halved, read_train(index))
     scores, by_slice = read_scores(metrics, intervals)
     with atomic_output(output) as folder:
         folder.mkdir()
         trained.encoder.save(folder)
-        shutil.copyfile(embeddings_folder / WORDS, folder / WORDS)
-        (folder / MODEL).write_bytes(save(weights | {"vectors": vectors}))
+        shutil.copyfile(embeddings / WORDS, folder / WORDS)
+        (folder / MODEL).write_bytes(save(weights | {"vectors": halved}))
         (folder / ONNX).write_bytes(build_graph(trained.configuration, weights, ranges))
         content = {
             "tagger": asdict(trained.configuration),
             "temperature": trained.temperature,
             "tokenizer": VERSION,
-            "embeddings": hash_embeddings(embeddings_folder),
+            "embeddings": hash_embeddings(embeddings),
             "files": hash_files(folder, FILES),
         }
         write_configuration(folder / CONFIG, content)
         results = score(Tagger.load(folder).predictor, predictions)
         check(results["validation"], scores["validation"])
-        card = write_card(trained.configuration, corpus, embeddings, results, scores, by_slice)
+        sources = Sources(
+            corpora.name,
+            read_description(corpora).licence,
+            vectors.name,
+            read_texts(vectors / VECTORS_YAML) if (vectors / VECTORS_YAML).exists() else {},
+        )
+        card = write_card(trained.configuration, sources, results, scores, by_slice)
         (folder / README).write_text(card, encoding="utf-8")
 
 

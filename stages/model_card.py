@@ -54,25 +54,35 @@ CORPORA = {
         {"language": "en", "license": "mit"},
     ),
 }
-EMBEDDINGS = {  # by the start of their name
+VECTORS = {  # of gensim-data, by the start of a model's name
     "glove-": "They are GloVe's ([Pennington et al., EMNLP "
-    "2014](https://nlp.stanford.edu/projects/glove/)), from "
-    "[gensim-data](https://github.com/piskvorky/gensim-data), under the [Public Domain Dedication "
-    "and License](https://opendatacommons.org/licenses/pddl/).",
+    "2014](https://nlp.stanford.edu/projects/glove/)), from ",
     "fasttext-": "They are fastText's ([Mikolov et al., LREC "
-    "2018](https://fasttext.cc/docs/en/english-vectors.html)), from "
-    "[gensim-data](https://github.com/piskvorky/gensim-data), under [CC BY-SA "
-    "3.0](https://creativecommons.org/licenses/by-sa/3.0/).",
-    "sample": "They were trained on invented news that the program data/inputs/sample.py wrote, "
-    "and are under the MIT licence.",
+    "2018](https://fasttext.cc/docs/en/english-vectors.html)), from ",
+    "": "They are from ",
 }
-UNKNOWN = "Their licence is not known here; it may bind this model too. Ask whoever made them."
+UNKNOWN = "Its licence is not known here; it may bind this model too. Ask whoever made it."
+
+
+class Sources(NamedTuple):
+    """What a tagger was trained on.
+
+    corpus: the name of the corpus
+    licence: the corpus's, if its corpus.yaml has one
+    vectors: the name of the word vectors
+    from_gensim: the model of gensim-data that these are (`gensim`) and its licence, if a
+        vectors.yaml has them; else empty
+    """
+
+    corpus: str
+    licence: str | None
+    vectors: str
+    from_gensim: Mapping[str, str]
 
 
 def write_card(
     configuration: TaggerConfiguration,
-    corpus: str,
-    embeddings: str,
+    sources: Sources,
     results: Mapping[str, Result],
     evaluated: Mapping[str, Any],
     slices: pd.DataFrame,
@@ -81,12 +91,12 @@ def write_card(
 
     Args:
         configuration: of the tagger
-        corpus: the name of the corpus
-        embeddings: the name of the word vectors
+        sources: the corpus and the word vectors
         results: the scores of the exported folder, by split
         evaluated: the scores of the same model in single precision, by split
         slices: those by split, type and slice with intervals, as metrics/intervals.csv has them
     """
+    corpus = sources.corpus
     known = CORPORA.get(corpus)
     name = f"tagger-{corpus}"
     data = ModelCardData(
@@ -116,7 +126,7 @@ def write_card(
         f"It finds entities of the types {_enumerate(types_of(configuration.tags))} in text, and "
         "gives each its place to the character and its probability. The model is a bidirectional "
         f"LSTM{' and a CRF' if configuration.crf else ''} over static word vectors "
-        f"(`{embeddings}`). It needs no GPU.",
+        f"(`{sources.vectors}`). It needs no GPU.",
         "## Scores",
         "Those of this folder, by entity, on sentences of tokens as the corpus has them. An entity "
         "is correct if its type, its first and its last token are. The interval is that of a "
@@ -164,11 +174,9 @@ def write_card(
         "That needs NumPy, safetensors and ONNX Runtime, not PyTorch. "
         '`Tagger.load(".", runtime="torch")` uses PyTorch and single precision.',
         "## Training data",
-        known.about
-        if known
-        else f"The corpus `{corpus}`. {UNKNOWN.replace('Their', 'Its').replace('them', 'it')}",
+        known.about if known else f"The corpus `{corpus}`. {_licence(sources.licence)}",
         "## Word vectors",
-        f"`{embeddings}`, here in half precision. {_origin(embeddings)}",
+        f"`{sources.vectors}`, here in half precision. {_origin(sources)}",
         "## Versions",
         f"The rules that split text have version {VERSION}. The folder was made with "
         + _enumerate(f"{each} {version(each).partition('+')[0]}" for each in PACKAGES)
@@ -178,10 +186,25 @@ def write_card(
     return str(ModelCard(content))
 
 
-def _origin(embeddings: str) -> str:
+def _origin(sources: Sources) -> str:
     """Whose word vectors these are, and on which terms they may be used."""
-    known = (text for start, text in EMBEDDINGS.items() if embeddings.startswith(start))
-    return next(known, UNKNOWN)
+    if sources.vectors == "sample":
+        return (
+            "They were trained on invented news that the program data/inputs/sample.py wrote, and "
+            "are under the MIT licence."
+        )
+    model = sources.from_gensim.get("gensim")
+    if not model:
+        return _licence(None).replace("Its", "Their").replace("made it", "made them")
+    origin = next(text for start, text in VECTORS.items() if model.startswith(start))
+    return (
+        f"{origin}[gensim-data](https://github.com/piskvorky/gensim-data), where they are called "
+        f"`{model}`. {_licence(sources.from_gensim.get('licence'))}"
+    )
+
+
+def _licence(licence: str | None) -> str:
+    return f"Licence: {licence}" if licence else UNKNOWN
 
 
 def _enumerate(texts: Iterable[str]) -> str:

@@ -118,10 +118,11 @@ def sample_tagger(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("sample_tagger")
     run_train(sample, folder, hidden=32, epochs=12, learning_rate=0.02)
     run_evaluate(sample, folder / "model", folder / "curve.csv", folder)
+    inputs = ROOT / "data/inputs"
     export(
+        inputs / "corpora/sample", inputs / "vectors/sample",
         sample.embeddings, sample.index, folder / "model", folder / "predictions",
         folder / "metrics.json", folder / "intervals.csv", folder / "tagger",
-        corpus="sample", embeddings="sample",
     )  # fmt: skip
     return folder / "tagger"
 

@@ -21,10 +21,12 @@ from tagger.corpus.tags import Span, iob2
 from tagger.encoding.vocabulary import read_vectors
 from tagger.files import InputError, hash_files, read_lines
 from tagger.model.checkpoint import load_checkpoint
-from tests.conftest import Data, run_evaluate
+from tests.conftest import ROOT, Data, run_evaluate
 from tests.test_train import run_train
 
 pytestmark = pytest.mark.slow
+
+CORPORA, VECTORS = ROOT / "data/inputs/corpora", ROOT / "data/inputs/vectors"
 
 
 @dataclass
@@ -34,11 +36,13 @@ class Trained:
     sample: Data
     folder: Path
 
-    def export(self, output: Path, corpus: str = "sample", embeddings: str = "sample") -> Path:
+    def export(
+        self, output: Path, corpus: Path = CORPORA / "sample", vectors: Path = VECTORS / "sample"
+    ) -> Path:
         export(
-            self.sample.embeddings, self.sample.index, self.folder / "model",
+            corpus, vectors, self.sample.embeddings, self.sample.index, self.folder / "model",
             self.folder / "predictions", self.folder / "metrics.json",
-            self.folder / "intervals.csv", output, corpus=corpus, embeddings=embeddings,
+            self.folder / "intervals.csv", output,
         )  # fmt: skip
         return output
 
@@ -157,15 +161,39 @@ def test_the_card_names_sources_and_limits(
     assert "no use on real text" in card.text
     weakest = [line for line in card.text.splitlines() if line.startswith("| entities unseen")]
     assert len(weakest) == 1
-    mine = ModelCard.load(trained.export(tmp_path / "mine", "my|corpus", "my") / "README.md")
-    assert (mine.data.language, mine.data.license) == (None, None)
-    assert mine.text.count("is not known here") == 2
     real = ModelCard.load(
-        trained.export(tmp_path / "real", "conllpp", "glove-wiki-gigaword-50") / "README.md"
+        trained.export(tmp_path / "real", CORPORA / "conllpp", VECTORS / "glove-wiki-gigaword-50")
+        / "README.md"
     )
     assert real.data.license == "other"
     assert "licensed for research" in real.text
-    assert "Public Domain Dedication" in real.text
+    assert "They are GloVe's" in real.text
+    assert "Licence: http://opendatacommons.org/licenses/pddl/" in real.text
+
+
+@pytest.mark.parametrize("vectors", ["glove-of-mine", "fasttext-of-mine.vec", "sample-of-mine"])
+def test_the_card_knows_no_sources_by_a_name_that_is_like_another(
+    trained: Trained, tmp_path: Path, vectors: str
+) -> None:
+    corpus, source = tmp_path / "my|conllpp", tmp_path / vectors
+    corpus.mkdir()
+    source.touch() if source.suffix else source.mkdir()
+    mine = ModelCard.load(trained.export(tmp_path / "mine", corpus, source) / "README.md")
+    assert (mine.data.language, mine.data.license) == (None, None)
+    assert mine.text.count("licence is not known here") == 2
+    assert "gensim-data" not in mine.text
+
+
+def test_the_card_has_the_licences_that_are_declared(trained: Trained, tmp_path: Path) -> None:
+    for name, text in (
+        ("corpus.yaml", "licence: CC BY 4.0\n"),
+        ("vectors.yaml", "gensim: numberbatch\nlicence: CC BY-SA 4.0\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    mine = ModelCard.load(trained.export(tmp_path / "mine", tmp_path, tmp_path) / "README.md")
+    assert "Licence: CC BY 4.0\n" in mine.text
+    assert "where they are called `numberbatch`. Licence: CC BY-SA 4.0\n" in mine.text
+    assert "not known here" not in mine.text
 
 
 def test_a_model_that_loses_by_integers_is_not_exported(
