@@ -386,7 +386,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
     """The values of nested mappings, by their keys joined with dots."""
     found: dict[str, float] = {}
     for key, value in values.items():
-        path = f"{prefix}.{key}".strip(".")
+        path = f"{prefix}.{key}" if prefix else key
         found |= flatten(value, path) if isinstance(value, dict) else {path: value}
     return found
 

@@ -3,7 +3,8 @@
 IN and OUT are folders, here or in a store (s3://bucket/path). OUT gets a file for each one of IN:
 the columns of parquet, or the id, the text and the other fields of JSON, then "entities" and
 "error". Ray tags on this machine, or on the cluster that RAY_ADDRESS names. The same command goes
-on after an interruption. The exit status is 0 if all documents were tagged, and 1 if not.
+on after an interruption. The exit status is 0 if all documents were tagged, 1 if some have an
+error, 2 if files of IN are left, and 130 after Ctrl-C.
 """
 
 import argparse
@@ -35,7 +36,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}: `make mass` installs it, or `pip install` with the extra `mass`.")
 
-from tagger.__main__ import positive
+from tagger.__main__ import INTERRUPTED, NOT_DONE, positive
 from tagger.apply import Tagger
 from tagger.document import Document
 from tagger.files import InputError, reading, sha256
@@ -50,8 +51,8 @@ ENTITY = {"start": pa.int64(), "end": pa.int64(), "label": pa.string(), "score":
 ADDED = pa.schema({"entities": pa.list_(pa.struct(ENTITY)), "error": pa.string()})
 
 
-def main() -> None:
-    """Read the command line, tag, and end with 1 if a document has an error."""
+def main() -> int:
+    """Read the command line, tag, and return the exit status, see above."""
     parser = argparse.ArgumentParser(prog="python -m tagger.mass", description=__doc__)
     add = parser.add_argument
     add("tagger", type=Path, help="the folder of a tagger: data/tagger")
@@ -59,7 +60,11 @@ def main() -> None:
     add("target", metavar="OUT", help="a folder or s3://bucket/path to write")
     add("--text", default="text", help="the column of the texts (default: text)")
     add("--id", default="id", help="the column of the ids (default: id)")
-    add("--wrapped", action="store_true", help="line breaks are where a margin was, not an end")
+    add(
+        "--wrapped",
+        action="store_true",
+        help="hard-wrapped: the end of a line ends no sentence",
+    )
     add("--actors", type=positive, help="how many tag at a time (default: one fewer than CPUs)")
     job = parser.parse_args()
     try:
@@ -67,11 +72,14 @@ def main() -> None:
         files = plan(job)
         done = tag_files(job, files) if files else Counter[str]()
     except (ValueError, OSError) as error:
-        sys.exit(f"tagger.mass: {error}")
+        print(f"tagger.mass: {error}", file=sys.stderr)
+        return NOT_DONE
     except KeyboardInterrupt:
-        sys.exit("Interrupted: what is finished is in OUT, and the same command does the rest.")
+        remedy = "what is finished is in OUT, and the same command does the rest"
+        print(f"Interrupted: {remedy}.", file=sys.stderr)
+        return INTERRUPTED
     print(f"{done['documents']} documents tagged into {job.target}, {done['errors']} with an error")
-    sys.exit(done["errors"] > 0)
+    return int(done["errors"] > 0)
 
 
 def plan(job: argparse.Namespace) -> list[dict[str, str]]:
@@ -151,7 +159,11 @@ def tag_files(job: argparse.Namespace, files: list[dict[str, str]]) -> Counter[s
 
 
 def _start_ray() -> Any:
-    """Connect to the cluster that RAY_ADDRESS names, or start Ray for this process alone."""
+    """Connect to the cluster that RAY_ADDRESS names, or start Ray for this process alone.
+
+    Raises:
+        InputError: that is not possible.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor's death is dealt with
     options: dict[str, Any] = {"runtime_env": {"py_modules": [str(Path(__file__).parent)]}}
@@ -164,7 +176,13 @@ def _start_ray() -> Any:
 
     warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
     logging.disable(logging.ERROR)  # what goes wrong is told at the end
-    ray.init(log_to_driver=False, **options)
+    try:
+        ray.init(log_to_driver=False, **options)
+    except (RuntimeError, ConnectionError, ray.exceptions.RayError) as error:
+        where = os.environ.get("RAY_ADDRESS") or "of this machine"
+        raise InputError(
+            f"the Ray {where} cannot be used, as where its version or Python's is another: {error}"
+        ) from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # the other files are tagged all the same
@@ -280,4 +298,4 @@ def _write(store: Any, path: str) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

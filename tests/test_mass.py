@@ -145,7 +145,7 @@ def test_every_document_is_there_once_though_an_actor_is_killed(
         write_table(tmp_path / f"in/folder/{i // 4}/{i}.parquet", id=ids, text=some, n=ids)
     source, target, home, log = (tmp_path / name for name in ("in", "out", "home", "log"))
     home.mkdir()
-    command = ("tagger.mass", sample_tagger, source, target)
+    command = ("tagger.mass", sample_tagger, source, target, "--actors", "1")
 
     with running(log, *command, environment={"HOME": str(home)}) as process:
         wait_until(lambda: bool(finished(target)), "the first file", process, log)
@@ -415,6 +415,38 @@ def test_a_file_that_breaks_off_has_no_output_and_says_why(tmp_path: Path) -> No
         assert target.exists() is not bool(failure)
     assert pq.read_table(target).num_rows == 3000
     assert list(target.parent.iterdir()) == [target]
+
+
+RAY_OF_ANOTHER_VERSION = """
+import sys
+import ray
+def init(**options): raise RuntimeError("Version mismatch")
+ray.init = init
+from tagger import mass
+sys.exit(mass.main())
+"""
+
+
+@pytest.mark.slow
+def test_the_exit_status_tells_errors_of_documents_from_what_is_to_do_again(
+    tmp_path: Path, sample_tagger: Path
+) -> None:
+    write_table(tmp_path / "in/a.parquet")
+    command = [sys.executable, "-c", RAY_OF_ANOTHER_VERSION, str(sample_tagger)]
+    for source, message in (
+        ("in", "the Ray of this machine cannot be used, as where its version or Python's is"),
+        ("no", f"{tmp_path}/no does not exist, or has no files"),
+    ):
+        done = subprocess.run(
+            [*command, f"{tmp_path}/{source}", f"{tmp_path}/out"],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"tagger.mass: {message}"), done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_more_actors_than_cpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from review.__main__ import Review, align, load_markdown
 from review.compare import Comparison, Row
 from review.escape import markdown, terminal
 from review.lock import Lock, read_lock
-from review.revision import METRICS, SENTENCES, Revision, changed_code, empty_tree
+from review.revision import METRICS, SENTENCES, Revision, changed_code, empty_tree, flatten
 from tagger.files import InputError
 from tests.conftest import ROOT
 from tests.test_review import table
@@ -404,6 +404,13 @@ def test_impossible_counts_are_not_believed(
 ) -> None:
     with pytest.raises(InputError, match=message):
         write_results(tmp_path, **changes).sentences()
+
+
+def test_types_that_differ_in_dots_have_scores_of_their_own() -> None:
+    types = {"ORG": {"f1": 0.1}, "ORG.": {"f1": 0.2}, ".ORG": {"f1": 0.3}}
+    assert flatten({"": {"test": types}}) == {
+        "test.ORG.f1": 0.1, "test.ORG..f1": 0.2, "test..ORG.f1": 0.3
+    }  # fmt: skip
 
 
 DIFFERING = pd.DataFrame({"document": [0], "sentence": 0, "base": 0, "head": 1})
