@@ -139,7 +139,7 @@ bench: .venv/serve  ## after repro: the time and memory of training, of tagging 
 bench-size: .venv/done  ## the memory and time of each stage for corpora of up to 1,000,000 sentences
 	$(call measure,size)
 
-bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair and spaCy, in an environment of its own
+bench-peers: .venv/done .venv-peers/done  ## after repro: training and tagging beside flair and spaCy; how well text is split
 	$(call measure,peers,.venv-peers/bin/python)
 	$(call measure,text,,.venv-peers/bin/python)
 
@@ -153,7 +153,7 @@ bench-peers: .venv/done .venv-peers/done  ## after repro: the same beside flair 
 		$$(grep -E '^(numpy|onnxruntime|pandas|pyarrow|safetensors)==' requirements.lock)
 	touch $@
 
-bench-review: .venv/done  ## how often a review calls a difference by mistake, and finds one
+bench-review: .venv/done  ## how often a review finds a difference that is not there, and one that is
 	$(call measure,verdicts)
 
 bench-processors: .venv/done  ## after repro: how far F1 moves with other threads and instructions
