@@ -2,12 +2,21 @@
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tagger.document import Document, Entity
 
 WORD = re.compile(r"[^\W\d_]+")
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.001)
 
 
 @dataclass
@@ -26,6 +35,10 @@ class FakeTagger:
     def texts(self) -> list[str]:
         """All texts of all calls."""
         return [text for call in self.calls for text in call]
+
+    def wait_until_tagging(self) -> None:
+        """Wait until the tagger has begun with a text."""
+        wait_until(lambda: self.texts)
 
     def tag(self, documents: Iterable[str], *, wrapped: bool) -> Iterator[Document]:
         self.calls.append([])

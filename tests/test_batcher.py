@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from tagger.serve.batcher import Batcher, QueueFullError
-from tests.fake_tagger import FakeTagger
+from tests.fake_tagger import FakeTagger, wait_until
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def batcher(tagger: FakeTagger) -> Iterator[Batcher]:
 def occupy(batcher: Batcher, tagger: FakeTagger) -> None:
     """Let the thread begin to tag something that waits for `go`."""
     batcher.submit(["wait"], wrapped=False)
-    while not tagger.calls or not tagger.calls[-1]:
-        pass
+    tagger.wait_until_tagging()
 
 
 def test_what_comes_while_it_tags_is_tagged_together(batcher: Batcher, tagger: FakeTagger) -> None:
@@ -71,8 +70,7 @@ def test_the_queue_is_bounded_by_characters(batcher: Batcher, tagger: FakeTagger
 
 def test_what_is_being_tagged_cannot_be_cancelled(batcher: Batcher, tagger: FakeTagger) -> None:
     future = batcher.submit(["wait"], wrapped=False)
-    while not tagger.calls:
-        pass
+    tagger.wait_until_tagging()
     assert not future.cancel()
     tagger.go.set()
     assert len(future.result(60)) == 1
@@ -101,8 +99,7 @@ def test_closing_ends_the_thread_and_what_waits(tagger: FakeTagger) -> None:
     waiting = batcher.submit(["never"], wrapped=False)
     closing = threading.Thread(target=batcher.close)
     closing.start()
-    while not batcher._is_closing:
-        pass
+    wait_until(lambda: batcher._is_closing)
     tagger.go.set()
     closing.join(60)
     with pytest.raises(CancelledError):

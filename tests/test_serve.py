@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -23,16 +25,19 @@ from playwright.sync_api import Browser, Page
 from tagger.files import InputError
 from tests.browser import CONTRASTS, watched
 from tests.conftest import ROOT
-from tests.fake_tagger import FakeTagger
+from tests.fake_tagger import FakeTagger, wait_until
 
 WITHOUT = "the extra serve is not installed: make serve-extra"
 pytest.importorskip("fastapi", reason=WITHOUT)
-uvicorn = pytest.importorskip("uvicorn", reason=WITHOUT)
+pytest.importorskip("uvicorn", reason=WITHOUT)
+
+import uvicorn
+from fastapi import FastAPI, Response
 
 from tagger.serve import app as serving
 from tagger.serve import connection
 from tagger.serve.__main__ import LOCAL_HOSTS, bind, configure, hosts_of
-from tagger.serve.app import MAX_BODY, MAX_CHARACTERS, MAX_TEXTS, make_app
+from tagger.serve.app import MAX_BODY, MAX_CHARACTERS, MAX_REQUESTS, MAX_TEXTS, make_app
 from tagger.serve.batcher import Batcher
 
 HASH = "0" * 64
@@ -72,9 +77,19 @@ class Server:
         documents: list[dict[str, Any]] = content["documents"]
         return documents
 
-    def wait_until_tagging(self) -> None:
-        while not self.tagger.calls or not self.tagger.calls[-1]:
-            pass
+
+@contextmanager
+def running(app: FastAPI, listener: socket.socket) -> Iterator[uvicorn.Server]:
+    """Serves an application in a thread, as the command does."""
+    found = uvicorn.Server(configure(app))
+    thread = threading.Thread(target=found.run, args=([listener],))
+    thread.start()
+    try:
+        yield found
+    finally:
+        found.should_exit = True
+        thread.join(60)
+    assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -82,14 +97,9 @@ def server() -> Iterator[Server]:
     tagger = FakeTagger()
     batcher = Batcher(tagger, waiting=1000)
     listener = bind("127.0.0.1", 0)
-    running = uvicorn.Server(configure(make_app(batcher, HASH, LOCAL_HOSTS)))
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    yield Server(listener.getsockname()[1], tagger, batcher)
-    tagger.go.set()
-    running.should_exit = True
-    thread.join(60)
-    assert not thread.is_alive()
+    with running(make_app(batcher, HASH, LOCAL_HOSTS), listener):
+        yield Server(listener.getsockname()[1], tagger, batcher)
+        tagger.go.set()
 
 
 def test_texts_become_documents_with_entities(server: Server) -> None:
@@ -236,10 +246,9 @@ def test_every_answer_has_the_headers_that_protect(server: Server) -> None:
 def test_a_full_queue_is_told_and_empties(server: Server) -> None:
     with ThreadPoolExecutor(8) as executor:
         first = executor.submit(server.tag, "wait")
-        server.wait_until_tagging()
+        server.tagger.wait_until_tagging()
         waiting = executor.submit(server.tag, "A" * 900)
-        while not server.batcher._jobs:
-            pass
+        wait_until(lambda: server.batcher._jobs)
         response = server.ask("POST", "/tag", json.dumps({"texts": ["B" * 900]}), **JSON)
         assert response.status == 503
         assert int(response.headers["Retry-After"]) >= 1
@@ -249,17 +258,39 @@ def test_a_full_queue_is_told_and_empties(server: Server) -> None:
     assert server.tag("Ada")
 
 
+def test_too_many_requests_are_told_and_idle_connections_are_none(server: Server) -> None:
+    address = ("127.0.0.1", server.port)
+    idle = [socket.create_connection(address) for _ in range(50)]
+    asked = [server.connect() for _ in range(MAX_REQUESTS)]
+    for i, client in enumerate(asked):
+        client.request("POST", "/tag", json.dumps({"texts": ["A" if i else "wait"]}), JSON)
+        if i == 0:
+            server.tagger.wait_until_tagging()
+    wait_until(lambda: len(server.batcher._jobs) == MAX_REQUESTS - 1)
+    response = server.ask("POST", "/tag", json.dumps({"texts": ["B"]}), **JSON)
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert {name: response.headers[name] for name in serving.HEADERS} == serving.HEADERS
+    assert json.loads(response.read()) == {"detail": "Too much is waiting to be tagged."}
+    assert server.ask("GET", "/health").status == 200  # whoever watches the server learns of it
+    server.tagger.go.set()
+    assert {client.getresponse().status for client in asked} == {200}
+    assert server.tag("Ada")
+    for client in asked:
+        client.close()
+    for unused in idle:
+        unused.close()
+
+
 def test_who_goes_away_is_not_tagged_for(server: Server) -> None:
     with ThreadPoolExecutor(1) as executor:
         first = executor.submit(server.tag, "wait")
-        server.wait_until_tagging()
+        server.tagger.wait_until_tagging()
         leaving = server.connect()
         leaving.request("POST", "/tag", json.dumps({"texts": ["nobody waits"]}), JSON)
-        while not server.batcher._jobs:
-            pass
+        wait_until(lambda: server.batcher._jobs)
         leaving.close()
-        while server.batcher._jobs:
-            pass
+        wait_until(lambda: not server.batcher._jobs)
         server.tagger.go.set()
         first.result(60)
     server.tag("Ada")
@@ -281,25 +312,30 @@ def test_64_clients_get_what_is_theirs_beside_slow_ones_and_garbage(
         head = b"POST /tag HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
         client.sendall(head[: 20 + 5 * i])
 
-    def run(number: int) -> None:
+    def run(number: int) -> int:
+        """The number of right answers that a client gets, who asks again while it is refused."""
         connection = server.connect()
-        for i in range(20):
-            texts = [f"Client{'x' * number} {i}", f"and Ada{'y' * i}"]
+        right = 0
+        deadline = time.monotonic() + 60
+        while right < 20 and time.monotonic() < deadline:
+            texts = [f"Client{'x' * number} {right}", f"and Ada{'y' * right}"]
             connection.request("POST", "/tag", json.dumps({"texts": texts}), JSON)
             response = connection.getresponse()
             content = json.loads(response.read())
             if response.status == 503:
+                time.sleep(0.01)
                 continue
             documents = [server.tagger.document(text) for text in texts]
             assert content["documents"] == [
                 {"text": one.text, "entities": [vars(entity) for entity in one.entities]}
                 for one in documents
             ]
+            right += 1
+        return right
 
     with ThreadPoolExecutor(64) as executor:
-        for future in [executor.submit(run, number) for number in range(64)]:
-            future.result(60)
-    assert len(server.tagger.calls) < 64 * 20  # some were tagged together
+        assert list(executor.map(run, range(64), timeout=120)) == [20] * 64
+    assert 0 < len(server.tagger.calls) < 64 * 20  # some were tagged together
     for client in slow:
         client.close()
     assert "Client" not in "".join(capfd.readouterr())  # no text is logged
@@ -315,6 +351,36 @@ def test_slow_heads_and_bodies_are_ended(server: Server, monkeypatch: pytest.Mon
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"POST /tag HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.slow
+def test_a_slow_reader_gets_its_answers_and_one_that_does_not_read_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 1)
+    app = FastAPI()
+    app.add_api_route("/{size}", lambda size: Response(b"x" * int(size)))
+    listener = bind("127.0.0.1", 0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)  # the rest the server holds
+    address = listener.getsockname()
+    silent = socket.create_connection(address)
+    with running(app, listener) as found, silent:
+        silent.sendall(b"GET /4000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        steady = HTTPConnection("127.0.0.1", address[1], timeout=60)
+        steady.connect()
+        steady.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        steady.request("GET", "/1000000")
+        assert len(steady.getresponse().read()) == 1_000_000
+        silent.sendall(b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n")  # still reads nothing
+        steady.request("GET", "/4000000")
+        response = steady.getresponse()
+        size = 0
+        while piece := response.read(2**16):
+            size += len(piece)
+            time.sleep(0.025)
+        assert size == 4_000_000
+        steady.close()
+        wait_until(lambda: not found.server_state.connections)
 
 
 PROGRAM = """
@@ -490,6 +556,37 @@ def test_the_page_tells_why_there_is_no_answer(visit: Any, server: Server) -> No
     submit(page, "refuse me")
     assert page.get_by_text("Not tagged: it cannot be tagged").is_visible()
     assert page.get_by_role("button", name="Copy JSON").is_disabled()
+
+
+def test_the_page_tells_what_any_answer_means(visit: Any) -> None:
+    page = visit()
+    page.wait_for_selector(".entity")
+
+    def told(status: int, headers: dict[str, str], body: str) -> str:
+        # As in HTTP/2, the status has no words.
+        page.evaluate(
+            """([status, headers, body]) => {
+                window.fetch = async () => new Response(body, {status, headers});
+            }""",
+            [status, headers, body],
+        )
+        submit(page, "Ada")
+        shown: str = page.locator("#status").inner_text()
+        return shown
+
+    # This server's answers
+    assert told(503, {"Retry-After": "1"}, '{"detail": "No."}') == "No. Try again in 1 second."
+    assert told(422, {}, '{"detail": [{"loc": ["body", "texts"], "msg": "No"}]}') == "texts: No"
+    # Those of a proxy
+    for headers, body, wait in (
+        ({"Retry-After": "Fri, 31 Dec 2027 23:59:59 GMT"}, '{"message": "rate limited"}', ""),
+        ({"Retry-After": "90"}, "<h1>Bad Gateway</h1>", " Try again in 90 seconds."),
+        ({}, "null", ""),
+        ({}, '{"detail": ["No"]}', ""),
+    ):
+        assert told(502, headers, body) == f"The server answered with status 502.{wait}"
+    unusable = told(200, {}, "<h1>Log in</h1>")
+    assert unusable.startswith("The server gave no answer that can be used (")
 
 
 def test_a_text_of_a_megabyte_stays_usable(visit: Any, server: Server) -> None:

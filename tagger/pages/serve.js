@@ -11,12 +11,14 @@ function say(message, isError = false) {
   state.classList.toggle("error", isError);
 }
 
-// What an answer says that is none of the expected: its reason, in words.
+// Why a request was refused, in words. This server tells it; a proxy before it may answer otherwise.
 async function reasonOf(response) {
-  const after = response.headers.get("Retry-After");
-  const {detail} = await response.json().catch(() => ({detail: response.statusText}));
-  const reason = typeof detail === "string" ? detail : detail.map(({loc, msg}) => `${loc.slice(1).join(" ")}: ${msg}`).join("; ");
-  return after ? `${reason} Try again in ${counted(Number(after), "second", "seconds")}.` : reason;
+  const inWords = ({detail}) => typeof detail === "string" ? detail
+    : detail.map(({loc, msg}) => `${loc.slice(1).join(" ")}: ${msg}`).join("; ");
+  const detail = await response.json().then(inWords).catch(() => "");
+  const reason = detail || `The server answered with status ${response.status}.`;
+  const after = Number(response.headers.get("Retry-After"));  // not a number if it is a date
+  return after ? `${reason} Try again in ${counted(after, "second", "seconds")}.` : reason;
 }
 
 async function ask() {
@@ -41,7 +43,7 @@ async function ask() {
     copy.disabled = false;
     say(counted(answer.entities.length, "entity", "entities"));
   } catch (error) {
-    if (!signal.aborted) say(`The server does not answer (${error.message}).`, true);
+    if (!signal.aborted) say(`The server gave no answer that can be used (${error.message}).`, true);
   } finally {
     if (!signal.aborted) form.removeAttribute("aria-busy");
   }

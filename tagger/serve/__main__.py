@@ -23,7 +23,6 @@ from tagger.serve.app import make_app
 from tagger.serve.batcher import Batcher
 from tagger.serve.connection import Connection
 
-CONNECTIONS = 256  # at a time
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -78,7 +77,6 @@ def configure(app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,  # the address of a request may hold a text
         server_header=False,
-        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=5,  # seconds for what is being answered
     )
 

@@ -28,6 +28,7 @@ PAGES = Path(__file__).parent.parent / "pages"
 MAX_TEXTS = 1000  # in a request
 MAX_CHARACTERS = 2**20  # in the texts of a request
 MAX_BODY = 8 * 2**20  # bytes, which hold that many characters of most scripts even as \uXXXX
+MAX_REQUESTS = 256  # at a time
 MAX_HELD = 8 * MAX_BODY  # bytes of all bodies that are being read or answered
 BODY_SECONDS = 30  # until the whole body has arrived
 FILES = {
@@ -181,10 +182,14 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class Guard:
-    """Middleware (ASGI) that limits the bodies of requests, and adds HEADERS to the answers."""
+    """Middleware (ASGI) that limits requests and their bodies, and adds HEADERS to the answers.
+
+    A request whose body is not read is never refused, so `GET /health` answers at any time.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.requests = 0
         self.held = 0  # bytes of the bodies of all requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,6 +199,7 @@ class Guard:
             return
         deadline = asyncio.get_running_loop().time() + BODY_SECONDS
         length = Headers(scope=scope).get("content-length", "0")
+        is_admitted = self.requests < MAX_REQUESTS
         size = 0
         is_whole = False
 
@@ -201,6 +207,8 @@ class Guard:
             nonlocal size, is_whole
             if is_whole:  # this waits for the client to go away
                 return await receive()
+            if not is_admitted:
+                raise _busy()
             if length.isdecimal() and int(length) > MAX_BODY:
                 raise _too_large()
             try:
@@ -224,9 +232,11 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        self.requests += 1
         try:
             await self.app(scope, receive_limited, send_with_headers)
         finally:
+            self.requests -= 1
             self.held -= size
 
 

@@ -6,16 +6,18 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10  # for the head of a request
-ANSWER_SECONDS = 60  # for reading an answer
+ANSWER_SECONDS = 60  # for reading some of an answer
 
 
 class Connection(H11Protocol):
     """HTTP/1.1 by uvicorn, which itself waits for ever for a head, and for an answer to be read.
 
-    So a client could occupy all connections that the server allows, at no cost to itself.
+    So a client could keep as many connections open as the system allows, at no cost to itself.
+    Those between two requests are ended by uvicorn.
     """
 
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None  # for a head
+    _reading: asyncio.TimerHandle | None = None  # for an answer
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
@@ -30,16 +32,26 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop()
+        if self._reading is not None:
+            self._reading.cancel()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Give a client that does not read its answer some time."""
+        """Let the time for reading the answer run."""
         super().on_response_complete()
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(ANSWER_SECONDS, self._end_unread)
+        if self._reading is not None:  # that of an answer before
+            self._reading.cancel()
+        self._await_reading()
 
-    def _end_unread(self) -> None:
-        if self.transport.get_write_buffer_size():
+    def _await_reading(self) -> None:
+        if unread := self.transport.get_write_buffer_size():
+            self._reading = self.loop.call_later(ANSWER_SECONDS, self._check_reading, unread)
+
+    def _check_reading(self, unread: int) -> None:
+        """End the connection unless fewer bytes are unread than there were."""
+        if self.transport.get_write_buffer_size() < unread:
+            self._await_reading()
+        else:
             self.transport.abort()
 
     def _watch(self) -> None:
