@@ -402,6 +402,8 @@ PIECES = st.sampled_from(
         b"\xff",
         b"\xef\xbb\xbf",
         b"A ",
+        b"# a\n",
+        b"1\tA\n",
     ]
 )
 
@@ -431,9 +433,13 @@ SENTENCES = st.lists(
 )
 
 
-@given(SENTENCES, st.integers(1, 3), st.booleans())
+@given(SENTENCES, st.integers(1, 3), st.booleans(), st.sampled_from(["", "# sent_id = 1\n"]))
 def test_conll_files_are_read_as_the_corpus_is(
-    tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]], size: int, marked: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    sentences: list[list[str]],
+    size: int,
+    marked: bool,
+    comment: str,
 ) -> None:
     sentences[0][0] = sentences[0][0].lstrip("\ufeff") or "Ann"
     path = tmp_path_factory.getbasetemp() / "in.conll"
@@ -442,6 +448,8 @@ def test_conll_files_are_read_as_the_corpus_is(
     write_conll(path, sentences, tags, documents=numbers)
     if not marked:
         path.write_bytes(path.read_bytes().replace(b"-DOCSTART- O\n\n", b""))
+    content = path.read_bytes().replace(b"\n\n", b"\n\n" + comment.encode())
+    path.write_bytes(comment.encode() + content)
     found = list(read_documents(str(path)))
     of_corpus = read_conll("in.conll", path.read_bytes())
     assert len(found) == 1 + of_corpus[-1].document
@@ -470,3 +478,93 @@ def test_conll_files_may_hold_tokens_alone_and_bad_lines(tmp_path: Path) -> None
     )
     assert (odd.text, end.text) == ("New York Elena\xa0Price", ".")
     assert odd.sentences == [[(0, 8), (9, 20)]]
+
+
+def tokens_of(documents: list[Document]) -> list[list[list[str]]]:
+    return [
+        [[document.text[start:end] for start, end in row] for row in document.sentences or ()]
+        for document in documents
+    ]
+
+
+CONLLU = """\
+# newdoc id = a
+# sent_id = 1
+# text = Elena Price can't live in Hill.
+1\tElena\tElena\tPROPN\tNNP\t_\t4\tnsubj\t_\t_
+2\tPrice\tPrice\tPROPN\tNNP\t_\t1\tflat\t_\t_
+3-4\tcan't\t_\t_\t_\t_\t_\t_\t_\t_
+3\tca\tcan\tAUX\tMD\t_\t5\taux\t_\t_
+4\tn't\tnot\tPART\tRB\t_\t5\tadvmod\t_\t_
+4.1\tever\tever\tADV\tRB\t_\t_\t_\t_\t_
+5\tlive\tlive\tVERB\tVB\t_\t0\troot\t_\t_
+
+# sent_id = 2
+1\t#\t#\tSYM\tNN\t_\t0\troot\t_\t_
+2\t1 000\t1 000\tNUM\tCD\t_\t1\tnummod\t_\t_
+
+# newdoc id = b
+1\tHill\tHill\tPROPN\tNNP\t_\t0\troot\t_\t_
+"""
+
+
+def test_the_words_of_conll_u_are_read(tmp_path: Path) -> None:
+    found = read(tmp_path, "a.conllu", CONLLU.encode())
+    first = [["Elena", "Price", "ca", "n't", "live"], ["#", "1 000"]]
+    assert tokens_of(found) == [first, [["Hill"]]]
+    assert [document.id for document in found] == ["a.conllu:4", "a.conllu:17"]
+    without = CONLLU.replace("# newdoc", "# olddoc")
+    assert tokens_of(read(tmp_path, "b.conll", without.encode())) == [
+        first[:1], first[1:], [["Hill"]]
+    ]  # fmt: skip
+
+
+GERMEVAL = "#\thttp://a.example [2009-10-17]\n1\tElena\tB-PER\tO\n2\tPrice\tI-PER\tO\n\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (GERMEVAL * 1000, "line 2: the first column, which must have the tokens, counts them (1"),
+        ("0 Elena\n1 Price\n", "line 1: the first column, which must have the tokens, counts them"),
+        (f"{GERMEVAL}Ann\tx\tO\tO\n", ""),  # not of most lines
+        ("1\n2\n3\n", ""),  # tokens alone
+        ("1 O\n2 O\n3 O\n", ""),
+        ("1 CD O\n", ""),
+    ],
+)
+def test_a_first_column_that_counts_is_refused(tmp_path: Path, content: str, error: str) -> None:
+    (tmp_path / "a.conll").write_text(content)
+    (tmp_path / "b.txt").write_text("Ann")
+    *found, other = read_documents(str(tmp_path))
+    assert other == Document("Ann", "b.txt")
+    if error:
+        (document,) = found
+        assert str(document.error).startswith(f"a.conll, {error}")
+        assert "`cut -f 2-`" in str(document.error)
+    else:
+        assert found
+        assert {document.error for document in found} == {None}
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        # As many columns as a token, but the last is no tag where those of tokens are.
+        ("# sent_id = 1\nAnn NNP x B-PER\n\n# a b O\n. . x O\n", [["Ann"], ["#", "."]]),
+        ("# licence\n# of it\n\n#tag O\nAnn B-PER\n# O\n# of it\n", [["#tag", "Ann", "#", "#"]]),
+        # Tokens alone, and tags that are written otherwise.
+        ("#\n#tag\n\n# a b\nAnn\n", [["#", "#tag"], ["Ann"]]),
+        ("# a b\nAnn PER\n\n#tag EVENT\nis 0\n", [["Ann"], ["#tag", "is"]]),
+        # Where tabs separate columns, a comment has one, whatever its words.
+        ("# a O\nNew York\tNNP\tB-LOC\n\n#\tx\tO\n", [["New York"], ["#"]]),
+        ("#\n#tag\n", [["#", "#tag"]]),
+        ("# a\n#tag O\n", [["#tag"]]),
+        ("# a\n\n# b\n", []),
+    ],
+)
+def test_comments_are_left_out_and_tokens_that_look_like_them_stay(
+    tmp_path: Path, content: str, tokens: list[list[str]]
+) -> None:
+    found = read(tmp_path, "a.conll", content.encode())
+    assert [row for document in tokens_of(found) for row in document] == tokens

@@ -9,21 +9,26 @@ import codecs
 import json
 import math
 import os
+import re
 import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tagger.corpus.conll import DOCUMENT_START, MAX_TOKENS
+from tagger.corpus.conll import DOCUMENT_START, MAX_TOKENS, NEW_DOCUMENT
+from tagger.corpus.tags import parse
 from tagger.document import Document
 from tagger.files import InputError
 
 STANDARD_INPUT = "-"
-SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".conll": "conll"}  # of files, and their formats
-INPUT_FORMATS = tuple(SUFFIXES.values())
+INPUT_FORMATS = ("text", "jsonl", "conll")
+SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".conll": "conll", ".conllu": "conll"}
+HEAD = 1000  # lines of a CoNLL file that tell what its columns are
 DEEPEST = 100  # levels of the value of a field in JSON; far below what Python's json can write
 WRITTEN_FIELDS = {"entities", "error"}  # of the output, which the input cannot set
 
@@ -282,10 +287,27 @@ def _kind(value: object) -> str:
 def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Iterator[Document]:
     """The documents of a CoNLL file, of which the first column alone is read: the tokens.
 
-    The text has a blank between two tokens, and a line feed between two sentences. Where the first
-    line with columns is no -DOCSTART- line, each sentence before one is a document of its own, as
-    `tagger.corpus.conll.read_conll` has it for files without such lines.
+    Of CoNLL-U it is the second column. A file whose first column counts the tokens in another
+    layout becomes one document with an error.
+
+    The text has a blank between two tokens, and a line feed between two sentences. Before the first
+    line that starts a document (-DOCSTART-, or `# newdoc` of CoNLL-U) each sentence is a document
+    of its own, as `tagger.corpus.conll.read_conll` has it for files without such lines.
     """
+    lines = _conll_lines(file)
+    head = list(islice(lines, HEAD))
+    start, first = next(_rows(head), (0, ""))
+    is_conllu = _is_conllu(first)
+    if not is_conllu and (numbers := _counted(head)):
+        yield Document(
+            "",
+            f"{name}:{start}",
+            error=f"{name}, line {start}: the first column, which must have the tokens, counts "
+            f"them ({', '.join(numbers[:4])}); remove it, with `cut -f 2-` where tabs separate "
+            "columns; or, if these are the tokens, remove the other columns",
+        )
+        return
+    is_comment: Callable[[str], bool] | None = None  # looks into the head, where it is needed
     sentences: list[list[str]] = [[]]  # of the document that is being read; the last may be empty
     start = 0  # the line of its first token
     line_of_sentence = 0
@@ -303,7 +325,7 @@ def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Itera
             yield Document(text, f"{name}:{start}", sentences=list(_offsets(tokens)))
         sentences, error = [[]], None
 
-    for number, line in enumerate(_conll_lines(file), 1):
+    for number, line in enumerate(chain(head, lines), 1):
         is_first = sentences == [[]] and not error
         try:
             text = _decode(line)
@@ -311,6 +333,10 @@ def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Itera
             start = number if is_first else start
             error = error or f"{name}, line {number}: {reason}"
             continue
+        if is_conllu and text[:1].isdecimal():
+            place, _, text = text.partition("\t")
+            if not place.isdecimal():  # a token of several words, or a word that is not in the text
+                continue
         # As in a corpus, a token of a line with tabs may hold blanks, and one may be missing.
         token, tab, _ = text.partition("\t")
         token = token.strip(" ") if tab else text.strip(" ").partition(" ")[0]
@@ -318,6 +344,13 @@ def _read_conll(file: BinaryIO, name: str, warn: Callable[[str], None]) -> Itera
             yield from finish()
             has_documents = True
         elif token:
+            if not sentences[-1] and line.startswith(b"#"):
+                is_comment = is_comment or _comments(head)
+                if is_comment(text):
+                    if NEW_DOCUMENT.match(text):
+                        yield from finish()
+                        has_documents = True
+                    continue
             start = number if is_first else start
             line_of_sentence = line_of_sentence if sentences[-1] else number
             sentences[-1].append(token)
@@ -340,6 +373,71 @@ def _conll_lines(file: BinaryIO) -> Iterator[bytes]:
     """Lines as `read_conll` has them: a line feed, a carriage return, or both end one."""
     for i, lines in enumerate(file):
         yield from (lines if i else lines.removeprefix(codecs.BOM_UTF8)).splitlines()
+
+
+def _rows(head: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """The lines that can only be tokens, with their numbers."""
+    for number, line in enumerate(head, 1):
+        text = line.decode(errors="replace")
+        if text.strip(" \t") and not text.startswith(("#", DOCUMENT_START)):
+            yield number, text
+
+
+def _columns(text: str) -> list[str]:
+    if "\t" in text:
+        return [column.strip(" ") for column in text.split("\t")]
+    return [column for column in text.split(" ") if column]
+
+
+def _is_tag(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(parse(text))
+    return False
+
+
+def _is_conllu(first: str) -> bool:
+    """Whether a file is CoNLL-U, by the line of its first token: ten columns, two with numbers."""
+    columns = first.split("\t")
+    return (
+        len(columns) == 10
+        and re.fullmatch(r"1(-\d+)?|0\.1", columns[0]) is not None
+        and re.fullmatch(r"\d+|_", columns[6]) is not None  # of the word that it depends on
+    )
+
+
+def _counted(head: Iterable[bytes]) -> list[str]:
+    """The first column, if it counts tokens that stand in the second; else nothing."""
+    counted, expected = 0, "1"
+    numbers, others = [], []
+    for _, text in _rows(head):
+        number, *rest = _columns(text)
+        if number in ("0", "1", expected):
+            counted += 1
+            expected = str(int(number) + 1)
+        elif not counted:
+            return []
+        numbers.append(number)
+        others += rest[:1]
+    has_tokens = not all(map(_is_tag, others))
+    return numbers if len(numbers) > 1 and counted >= 0.9 * len(numbers) and has_tokens else []
+
+
+def _comments(head: Iterable[bytes]) -> Callable[[str], bool]:
+    """A function that tells of a line with # at the start of a sentence if it holds no token.
+
+    A token has as many columns as others have, and a tag in the last where all of them have one.
+    """
+    rows = [("\t" in text, _columns(text)) for _, text in _rows(head)]
+    shapes = {(with_tabs, len(columns)) for with_tabs, columns in rows}
+    have_tags = all(_is_tag(columns[-1]) for _, columns in rows if len(columns) > 1)
+
+    def is_comment(text: str) -> bool:
+        columns = _columns(text)
+        if shapes and ("\t" in text, len(columns)) not in shapes:
+            return True
+        return have_tags and len(columns) > 1 and not _is_tag(columns[-1])
+
+    return is_comment
 
 
 def _offsets(sentences: list[list[str]]) -> Iterator[list[tuple[int, int]]]:
