@@ -13,11 +13,11 @@ The stage `export` writes the folder:
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -154,11 +154,15 @@ class Tagger:
             the documents with their sentences and entities, or with `error`
 
         Raises:
-            TypeError: `documents` is one document or text, whose characters would be the texts.
+            InputError: `threshold` is no probability.
+            TypeError: `documents` is one document or text, whose characters would be the texts; or
+                what it gives is neither, which is told when it is reached.
         """
-        if isinstance(documents, str | Document):
+        if isinstance(documents, str | Document | Mapping):
             raise TypeError("tag takes several documents; for one give a list: [text]")
-        chunks = _chunks(Document(d) if isinstance(d, str) else d for d in documents)
+        if not 0 <= threshold <= 1:
+            raise InputError(f"the threshold {threshold} is no probability; give one from 0 to 1")
+        chunks = _chunks(map(_as_document, count(1), documents))
         tag = partial(self._tag_chunk, wrapped=wrapped, threshold=threshold)
         return chain.from_iterable(_map_ahead(tag, chunks, self.threads))
 
@@ -200,6 +204,23 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _as_document(number: int, item: object) -> Document:
+    """The document that an item of `Tagger.tag` is, or whose text it is.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(item, str):
+        return Document(item)
+    if isinstance(item, Document):
+        return item
+    remedy = ': row["text"] for each row' if isinstance(item, Mapping) else ""
+    raise TypeError(
+        f"item {number} of the documents is of the type {type(item).__name__}; give texts (str) or "
+        f"Documents{remedy}"
+    )
+
+
 def _with_sentences(document: Document, wrapped: bool) -> Document:
     """The document with its sentences, or with an error if it cannot be tagged."""
     if document.error is not None:
@@ -207,11 +228,19 @@ def _with_sentences(document: Document, wrapped: bool) -> Document:
     if document.sentences is None:
         return replace(document, sentences=split_text(document.text, wrapped=wrapped))
     length = len(document.text)
+    previous = 0  # the end of the token before
     for offsets in document.sentences:
         for start, end in offsets:
-            if not 0 <= start < end <= length:
-                problem = f"a token from {start} to {end} in a text of {length} characters"
-                return replace(document, error=f"{problem}: give each its place, and none empty")
+            if not previous <= start < end <= length:
+                where = f"in a text of {length} characters"
+                if 0 <= start < previous:
+                    where = f"after one that ends at {previous}"
+                return replace(
+                    document,
+                    error=f"a token from {start} to {end} {where}: give each its place, in the "
+                    "order of the text, and none empty or twice",
+                )
+            previous = end
     return replace(document, sentences=[offsets for offsets in document.sentences if offsets])
 
 

@@ -32,8 +32,8 @@ class Document:
         text: the text as it was read, to the character
         id: what its JSON line, or the name of its file, says that it is called
         fields: what else its JSON line held; it is kept in the output
-        sentences: by sentence the start and the end of each token in the text, in code points;
-            None where the text has not been split yet
+        sentences: by sentence the start and the end of each token in the text, in code points, in
+            the order of the text; they do not overlap. None where it has not been split yet
         entities: in the order of the text; they do not overlap
         error: why it could not be tagged; None if it could
     """

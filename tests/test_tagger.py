@@ -137,16 +137,27 @@ def test_tokens_that_are_given_are_kept(tagger: Tagger) -> None:
     assert all(entity.end in ends for entity in found.entities)
 
 
-@pytest.mark.parametrize("span", [(3, 3), (-1, 2), (2, 5), (3, 1)])
+@pytest.mark.parametrize(
+    ("sentences", "reason"),
+    [
+        ([[(3, 3)]], "a token from 3 to 3 in a text of 4 characters"),
+        ([[(-1, 2)]], "a token from -1 to 2 in a text of 4 characters"),
+        ([[(2, 5)]], "a token from 2 to 5 in a text of 4 characters"),
+        ([[(3, 1)]], "a token from 3 to 1 in a text of 4 characters"),
+        ([[(0, 2), (1, 4)]], "a token from 1 to 4 after one that ends at 2"),
+        ([[(2, 4), (0, 1)]], "a token from 0 to 1 after one that ends at 4"),
+        ([[(2, 4)], [(0, 1)]], "a token from 0 to 1 after one that ends at 4"),
+        ([[(0, 4)], [], [(0, 4)]], "a token from 0 to 4 after one that ends at 4"),
+    ],
+)
 def test_an_impossible_token_is_an_error_of_its_document(
-    tagger: Tagger, span: tuple[int, int]
+    tagger: Tagger, sentences: list[list[tuple[int, int]]], reason: str
 ) -> None:
     earlier = Document("May", error="it was no UTF-8")
-    wrong = Document("Bush", sentences=[[span]])
+    wrong = Document("Bush", sentences=sentences)
     passed, found, other = tagger.tag([earlier, wrong, TEXTS[0]])
     assert passed == earlier
-    assert found.error is not None
-    assert f"from {span[0]} to {span[1]} in a text of 4 characters" in found.error
+    assert str(found.error).startswith(f"{reason}: give each its place")
     assert not found.entities
     assert other.entities
     assert other.error is None
@@ -190,6 +201,21 @@ def test_one_text_is_not_taken_for_its_characters(tagger: Tagger) -> None:
     for one in ("May met Bush", Document("May met Bush")):
         with pytest.raises(TypeError, match=r"give a list: \[text\]"):
             tagger.tag(one)
+
+
+@pytest.mark.parametrize("item", [b"May", None, {"text": "May"}, ["May"]])
+def test_what_is_no_text_is_named_with_its_number(tagger: Tagger, item: Any) -> None:
+    with pytest.raises(TypeError, match=f"item 2 .* is of the type {type(item).__name__}") as told:
+        list(tagger.tag(["May", item]))
+    assert ('row["text"]' in str(told.value)) == isinstance(item, dict)
+    with pytest.raises(TypeError, match="tag takes several documents"):
+        tagger.tag({"text": "May"})  # whose keys would be the texts
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 90, -0.1])
+def test_a_threshold_that_is_no_probability_is_refused(tagger: Tagger, threshold: float) -> None:
+    with pytest.raises(InputError, match=f"the threshold {threshold} .* from 0 to 1"):
+        tagger.tag(TEXTS, threshold=threshold)
 
 
 def write_configuration(folder: Path, **changes: object) -> None:
