@@ -34,9 +34,12 @@ Tag the named entities in text.
 
 INPUT is a file, a folder with such files, or - for standard input. A file that ends in .jsonl is
 JSON Lines: each line an object with the field "text", perhaps "id", and other fields, which are
-kept. One that ends in .conll is in CoNLL format: a token at the start of each line, an empty line
-after each sentence, -DOCSTART- before each document. Other files are plain text, a document each.
-In a folder only .txt, .jsonl and .conll are read, in subfolders too. All text must be UTF-8.
+kept, but for "entities" and "error", which the output sets anew. One that ends in .conll is in
+CoNLL format: a token at the start of each line, an empty line after each sentence, -DOCSTART-
+before each document. Lines with # before a sentence are comments, unless they have the columns of a
+token. It may also be CoNLL-U, whose words are in the second column; then .conllu may be its end.
+Other files are plain text, a document each. In a folder only .txt, .jsonl, .conll and .conllu are
+read, in subfolders too. All text must be UTF-8.
 
 A document is tagged as a whole: what stands in one sentence helps with the others.
 
@@ -58,8 +61,9 @@ INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # as a shell reports it: 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit status, see DESCRIPTION."""
     arguments = make_parser().parse_args(argv)
+    closed = _replace_closed_streams()
     try:
-        return apply(arguments)
+        return apply(arguments, closed)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -70,6 +74,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         say(f"tagger: {error}")
         return NOT_DONE
+
+
+def _replace_closed_streams() -> list[str]:
+    """Put the null device in place of standard streams that are closed, as they are for daemons.
+
+    A file that is opened later cannot take the place of one then, and get what libraries write.
+
+    Returns:
+        the names of the streams, of `sys`
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        mode = "r" if name == "stdin" else "w"
+        setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    return closed
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -96,7 +115,11 @@ def make_parser() -> argparse.ArgumentParser:
         default="document",
         help="what is a document in plain text: a file (document, the default) or a line",
     )
-    add("--wrapped", action="store_true", help="line breaks are where a margin was, not an end")
+    add(
+        "--wrapped",
+        action="store_true",
+        help="the text is hard-wrapped: a line break alone ends no sentence, an empty line does",
+    )
     add(
         "--threshold",
         type=probability,
@@ -127,13 +150,17 @@ def positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no integer from 1")
 
 
-def apply(arguments: argparse.Namespace) -> int:
+def apply(arguments: argparse.Namespace, closed: Sequence[str]) -> int:
     """Tag what the arguments name and return the exit status.
+
+    Args:
+        arguments: of the command line
+        closed: the standard streams that are, by their names
 
     Raises:
         InputError: an argument cannot be used. Nothing has been loaded, read or written then.
     """
-    check(arguments)
+    check(arguments, closed)
     started = time.monotonic()
     skipped: Counter[str] = Counter()
     documents = read_documents(
@@ -199,12 +226,20 @@ def say(message: str, clear: bool = False) -> None:
     print("\r\x1b[K" * clear + line, file=sys.stderr, flush=True)
 
 
-def check(arguments: argparse.Namespace) -> None:
+def check(arguments: argparse.Namespace, closed: Sequence[str]) -> None:
     """Refuse arguments that cannot be used, before anything is loaded.
+
+    Args:
+        arguments: of the command line
+        closed: the standard streams that are, by their names
 
     Raises:
         InputError: there is no such input, or an output exists or cannot be written there.
     """
+    if arguments.input == STANDARD_INPUT and "stdin" in closed:
+        raise InputError("standard input is closed; give a file or a folder")
+    if not arguments.output and "stdout" in closed:
+        raise InputError("standard output is closed; say with -o where to write")
     source = Path(arguments.input)
     if arguments.input != STANDARD_INPUT and not os.access(source, os.R_OK):
         reason = "cannot be read" if source.exists() else "does not exist"
@@ -249,7 +284,7 @@ def _check_output(path: Path, force: bool, is_brat: bool) -> None:
 
 
 def _standard_output() -> os.stat_result | None:
-    with suppress(OSError, AttributeError):  # it may be closed, and is None then
+    with suppress(OSError):  # in a notebook, for example, it is no file
         return os.fstat(sys.stdout.fileno())
     return None
 

@@ -415,3 +415,61 @@ def test_an_output_that_lies_in_the_folder_is_not_read(folder: str, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "1 the output itself" in done.stderr
     assert len(records((tmp_path / "texts/out.jsonl").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status", "told"),
+    [
+        (["stdout"], ["a.txt", "-o", "out"], 0, "documents: 1, entities: 1, errors: 0"),
+        (["stdin"], ["a.txt", "-o", "out"], 0, "documents: 1, entities: 1, errors: 0"),
+        (["stderr"], ["a.txt", "-o", "out"], 0, ""),
+        (["stderr"], ["none.txt"], 2, ""),
+        (["stdin"], ["-"], 2, "tagger: standard input is closed; give a file or a folder"),
+        (["stdout"], ["a.txt"], 2, "tagger: standard output is closed; say with -o where to write"),
+    ],
+)
+def test_streams_may_be_closed(
+    closed: list[str],
+    arguments: list[str],
+    status: int,
+    told: str,
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("Ann")
+    with monkeypatch.context() as patch:
+        for name in closed:
+            patch.setattr(sys, name, None)
+        assert apply(folder, *arguments) == status
+        for name in closed:
+            getattr(sys, name).close()
+    assert Path("out").exists() == (status == 0)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(told)
+    assert shown.err.count("\n") == bool(told)
+
+
+@pytest.mark.slow
+def test_no_file_takes_the_place_of_a_closed_stream(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ann")
+    out = tmp_path / "out"
+    # As a library may, the tagger writes to standard output and standard error by their numbers.
+    noisy = """
+import os
+tag = FakeTagger.tag
+FakeTagger.tag = lambda *a, **options: (os.write(1, b"x"), os.write(2, b"x"), tag(*a, **options))[2]
+command_line.run()
+"""
+    program = PROGRAM.replace("command_line.run()", noisy)
+    arguments = ["apply", folder, str(tmp_path / "a.txt"), "-o", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        preexec_fn=lambda: os.closerange(1, 3),
+    )
+    assert done.returncode == 0
+    assert [record["text"] for record in records(out.read_text())] == ["Ann"]
