@@ -23,7 +23,10 @@ STAGES: dict[str, tuple[list[str], list[str]]] = {  # its inputs, its outputs
         [*RESULTS, "predictions", "report"],
     ),
     "export": (
-        ["embeddings", "index", "model", "predictions", "metrics.json", "intervals.csv"],
+        [
+            *("corpora/described", "vectors/described", "embeddings", "index", "model"),
+            *("predictions", "metrics.json", "intervals.csv"),
+        ],
         ["out"],
     ),
 }
@@ -38,8 +41,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "last byte": lambda data: data[:-1] + bytes([data[-1] ^ 0xFF]),
 }  # fmt: skip
 # By stage, inputs that are other data of the user where a byte is another, or not hashed before.
-BELIEVED = {
-    "download": "corpora/sample", "embed": "vectors/sample", "index": "embeddings/vectors.npy"
+BELIEVED: dict[str, str | tuple[str, ...]] = {
+    "download": "corpora/sample", "embed": "vectors/sample", "index": "embeddings/vectors.npy",
+    "export": ("corpora/described", "vectors/described"),
 }  # fmt: skip
 
 
@@ -53,6 +57,12 @@ def inputs(sample: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 target = folder / path.relative_to(INPUTS)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
+    for path, text in (
+        (folder / "corpora/described/corpus.yaml", "licence: MIT\n"),
+        (folder / "vectors/described/vectors.yaml", "gensim: glove-twitter-25\nlicence: PDDL\n"),
+    ):
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
     for path in (sample.corpus, sample.embeddings, sample.index):
         shutil.copytree(path, folder / path.name)
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
