@@ -104,7 +104,13 @@ def make_parser() -> argparse.ArgumentParser:
     add = apply_parser.add_argument
     add("tagger", type=Path, metavar="FOLDER", help="of the tagger: data/tagger")
     add("input", metavar="INPUT", help="a file, a folder, or - for standard input")
-    add("-o", "--output", type=Path, metavar="OUT", help="write to this file, or folder for brat")
+    add(
+        "-o",
+        "--output",
+        type=path_or_none,
+        metavar="OUT",
+        help="write to this file, or folder for brat; - is standard output, the default",
+    )
     add("--format", choices=OUTPUT_FORMATS, help=FORMAT_HELP)
     add("--html", type=Path, metavar="FILE", help="write a page with the entities drawn, too")
     add("--force", action="store_true", help="replace the outputs if they exist")
@@ -139,6 +145,11 @@ def probability(text: str) -> float:
         if 0 <= value <= 1:
             return value
     raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+
+
+def path_or_none(text: str) -> Path | None:
+    """A path; None for `-`, which is standard output."""
+    return None if text == "-" else Path(text)
 
 
 def positive(text: str) -> int:

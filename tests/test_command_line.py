@@ -118,6 +118,7 @@ def test_a_folder_is_read_in_order_and_its_bad_files_are_told(
     ("options", "content", "ids"),
     [
         ([], b"Ann\nBob", ["-"]),
+        (["-o", "-"], b"Ann\nBob", ["-"]),
         (["--unit", "line"], b"Ann\n\nBob", ["-:1", "-:3"]),
         (["--input-format", "jsonl"], b'{"text": "Ann"}\n{"id": 2, "text": "Bob"}', ["-:1", 2]),
         (["--input-format", "conll"], b"Ann\n\nBob\n", ["-:1", "-:3"]),
