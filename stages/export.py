@@ -67,28 +67,12 @@ def export(
     Raises:
         InputError: an input is damaged, or the written tagger finds fewer entities than evaluate's.
     """
-    trained = load_checkpoint(model, embeddings)
-    halved = halve(trained.vectors, embeddings / VECTORS)
-    network = trained.scorer
-    assert isinstance(network, BiLSTMCRF)
-    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    ranges = measure_ranges(trained.configuration, weights, halved, read_train(index))
     scores, by_slice = read_scores(metrics, intervals)
     with atomic_output(output) as folder:
         folder.mkdir()
-        trained.encoder.save(folder)
-        shutil.copyfile(embeddings / WORDS, folder / WORDS)
-        (folder / MODEL).write_bytes(save(weights | {"vectors": halved}))
-        (folder / ONNX).write_bytes(build_graph(trained.configuration, weights, ranges))
-        content = {
-            "tagger": asdict(trained.configuration),
-            "temperature": trained.temperature,
-            "tokenizer": VERSION,
-            "embeddings": hash_embeddings(embeddings),
-            "files": hash_files(folder, FILES),
-        }
-        write_configuration(folder / CONFIG, content)
-        results = score(Tagger.load(folder).predictor, predictions)
+        write_tagger(folder, embeddings, index, model)
+        predictor = Tagger.load(folder).predictor
+        results = score(predictor, predictions)
         check(results["validation"], scores["validation"])
         sources = Sources(
             corpora.name,
@@ -96,8 +80,34 @@ def export(
             vectors.name,
             read_texts(vectors / VECTORS_YAML) if (vectors / VECTORS_YAML).exists() else {},
         )
-        card = write_card(trained.configuration, sources, results, scores, by_slice)
+        card = write_card(predictor.configuration, sources, results, scores, by_slice)
         (folder / README).write_text(card, encoding="utf-8")
+
+
+def write_tagger(folder: Path, embeddings: Path, index: Path, model: Path) -> None:
+    """Write all files of the folder but the card.
+
+    It is a function of its own so that its word vectors are gone from memory when those of the
+    folder are loaded.
+    """
+    trained = load_checkpoint(model, embeddings)
+    vectors = halve(trained.vectors, embeddings / VECTORS)
+    network = trained.scorer
+    assert isinstance(network, BiLSTMCRF)
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    ranges = measure_ranges(trained.configuration, weights, vectors, read_train(index))
+    trained.encoder.save(folder)
+    shutil.copyfile(embeddings / WORDS, folder / WORDS)
+    (folder / MODEL).write_bytes(save(weights | {"vectors": vectors}))
+    (folder / ONNX).write_bytes(build_graph(trained.configuration, weights, ranges))
+    content = {
+        "tagger": asdict(trained.configuration),
+        "temperature": trained.temperature,
+        "tokenizer": VERSION,
+        "embeddings": hash_embeddings(embeddings),
+        "files": hash_files(folder, FILES),
+    }
+    write_configuration(folder / CONFIG, content)
 
 
 def halve(vectors: np.ndarray, path: Path) -> np.ndarray:
