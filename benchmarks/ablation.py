@@ -25,6 +25,7 @@ from pathlib import Path
 import dvc.api
 import pandas as pd
 import yaml
+from dvc.exceptions import DvcException
 
 from review.revision import Revision, git
 from tagger.files import InputError, atomic_output
@@ -247,7 +248,13 @@ def main() -> None:
     done = done.astype({"seed": int, "seconds": float})  # without rows a column has no type
     done = done[done["code"] == done["model"].map({model: code_hash(model) for model in MODELS})]
     done = done.drop_duplicates(["model", "seed"], ignore_index=True)
-    wanted = [(model, seed + 1) for seed in range(5) for model in MODELS if seed < MODELS[model][1]]
+    most = max(seeds for _, seeds in MODELS.values())
+    wanted = [
+        (model, seed)
+        for seed in range(1, most + 1)
+        for model, (_, seeds) in MODELS.items()
+        if seed <= seeds
+    ]
     missing = [
         run for run in wanted if run not in set(zip(done["model"], done["seed"], strict=True))
     ]
@@ -259,10 +266,10 @@ def main() -> None:
             model, seed = futures[future]
             try:
                 seconds = future.result()
-            except RuntimeError as error:
+                scores = dvc.api.metrics_show(rev=commit_of(name_of(model, seed)))
+            except (RuntimeError, InputError, DvcException) as error:
                 failures.append(str(error))
                 continue
-            scores = dvc.api.metrics_show(rev=commit_of(name_of(model, seed)))
             f1 = [scores[split]["f1"] for split in ("validation", "test")]
             done.loc[len(done)] = [model, seed, code_hash(model), *f1, seconds]
             done = done.sort_values(["model", "seed"], key=order, ignore_index=True)

@@ -389,7 +389,8 @@ def main() -> None:
     if options.update:
         committed, seen_on = hashes | committed, sorted({here, *seen_on})
 
-    differing = [name for name, found in hashes.items() if committed.get(name) != found]
+    lacking = [name for name in hashes if name not in committed]
+    differing = [name for name, found in hashes.items() if committed.get(name, found) != found]
     print(f"{'':42}{'here':14}committed")
     for name, found in hashes.items():
         mark = "  differs" if name in differing else ""
@@ -409,6 +410,8 @@ def main() -> None:
             "outputs themselves, run `dvc pull`."
         )
         sys.exit(1)
+    if lacking:
+        sys.exit(f"{COMMITTED.name} lacks {'; '.join(lacking)}: run this with --update")
     if options.update or options.rewrite:
         text = json.dumps({"seen_on": seen_on, "hashes": hashes}, indent=2, ensure_ascii=False)
         COMMITTED.write_text(f"{text}\n", encoding="utf-8")

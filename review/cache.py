@@ -67,6 +67,8 @@ def main() -> None:
     try:
         root = find_root()
         locked = Revision(root, WORKING_TREE, None).locked_stages()
+        if not locked:
+            raise InputError("there is no dvc.lock, or it has no stage: run dvc repro")
         found = list(check(cache_of(root) / "files/md5", locked))
     except (InputError, OSError) as error:
         sys.exit(f"cache-check: {terminal(error)}")
@@ -84,7 +86,8 @@ def main() -> None:
             f"and the outputs that were copied from them ({outputs}). Then `dvc pull` gets them "
             "again from a remote, or `dvc repro` makes them again."
         )
-    print(f"The other {len(found) - len(missing)} files are what dvc.lock says.")
+    others = "The other " if missing else ""
+    print(f"{others}{len(found) - len(missing)} files are what dvc.lock says.")
 
 
 if __name__ == "__main__":

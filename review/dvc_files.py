@@ -145,11 +145,15 @@ def _read_stage(entry: Any, where: str, values: Mapping[str, str]) -> Stage:
     ):
         raise InputError(f"{where}: cmd must be a command or a list of commands")
     params: dict[str, list[str]] = {}
+    whole = set()  # files of which all keys count, whatever else is named
     for name, keys in entries("params"):
         file, of_file = ("params.yaml", [name]) if keys is None else (name, keys or [])
         if not isinstance(of_file, list) or not all(isinstance(key, str) for key in of_file):
             raise InputError(f"{where}: params must be a list of names")
         params.setdefault(path(file), []).extend(of_file)
+        if not of_file:
+            whole.add(path(file))
+    params |= {file: [] for file in whole}
     outs = {}
     for kind in ("outs", "metrics", "plots"):
         for out, options in entries(kind):
@@ -190,7 +194,7 @@ def check_locked_stage(entry: Any, where: str) -> dict[str, Any]:
         check_parameters(values, f"{where}: {file}")
     for kind in ("deps", "outs"):
         listed = entry.get(kind, [])
-        for item in listed if isinstance(listed, list) else [listed]:
+        for item in listed if isinstance(listed, list) else [str(listed)]:
             if not isinstance(item, dict) or not isinstance(item.get("path"), str):
                 raise InputError(f"{where}: {kind}: {item!r:.80} has no path: {remedy}")
             try:

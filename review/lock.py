@@ -14,10 +14,10 @@ another commit.
 import json
 import sys
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from review.dvc_files import Stage, hashes
+from review.dvc_files import Stage, check_locked_stage, hashes
 from review.escape import terminal
 from review.revision import (
     WORKING_TREE,
@@ -114,6 +114,9 @@ def _check(revision: Revision, folder: Path) -> Lock:
                     reasons.append(f"parameter {key}: {was} in dvc.lock, {now} in {path}")
             elif path not in recorded:
                 reasons.append(f"not in dvc.lock: {path}")
+            elif change == "deleted" and (added := _added(revision, path)):
+                if added != recorded[path]:
+                    reasons.append(f"changed: {path}")
             elif not is_cached.get(path):
                 reasons.append(f"{'changed' if change == 'modified' else change}: {path}")
         for dep, source in made_by[name].items():
@@ -129,6 +132,13 @@ def _check(revision: Revision, folder: Path) -> Lock:
         if reasons:
             stale[name] = reasons
     return Lock(stale, missing)
+
+
+def _added(revision: Revision, path: str) -> str:
+    """The hash of data that `dvc add` tracks, which git has; empty for other data."""
+    file = f"{path}.dvc"
+    found = check_locked_stage(revision.yaml(file), f"{file} of {revision}")
+    return hashes(found, "outs").get(PurePosixPath(path).name, "")
 
 
 def main() -> None:

@@ -425,6 +425,7 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
     for name in dict.fromkeys([*new_stages, *old_stages]):
         old, new = old_stages.get(name), new_stages.get(name)
         deps = [dep for stage in (old, new) if stage for dep in stage.deps]
+        deps += [f"{dep}.dvc" for dep in deps]  # where git has no more than the hash of the data
         found = [file for file in files.split("\0")[:-1] if is_in(file, deps)]
         if not old or not new:
             found.insert(0, "the stage itself")

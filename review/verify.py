@@ -63,7 +63,8 @@ def verify(root: Path, name: str) -> tuple[list[Out], list[MetricChange]]:
     Raises:
         InputError: there is no such revision, it has no dvc.lock, or a stage fails.
     """
-    for variable in ("CONLLPP_MIRROR", "GENSIM_DATA_DIR"):
+    mirrors = sorted(name for name in os.environ if name.endswith("_MIRROR"))
+    for variable in (*mirrors, "GENSIM_DATA_DIR"):
         value = os.environ.get(variable, "/")
         if "://" not in value and not Path(value).is_absolute():
             raise InputError(
@@ -81,6 +82,12 @@ def verify(root: Path, name: str) -> tuple[list[Out], list[MetricChange]]:
         "requirements.lock"
     ):
         print(f"the versions installed here may not be those of {name}: requirements.lock differs")
+    for dep in sorted({dep for stage in revision.stages().values() for dep in stage.deps}):
+        if revision.read(f"{dep}.dvc") is not None:
+            raise InputError(
+                f"{dep} is tracked by `dvc add`: git has no more than its hash, so a run elsewhere "
+                "would lack it"
+            )
     with empty_tree("cache") as tree:
         # Without dvc.lock each stage must run, and only what it makes is listed.
         revision.write_files(tree, lambda file: file != "dvc.lock")
@@ -179,14 +186,16 @@ def main() -> None:
     )
     parser.add_argument("revision", nargs="?", default="HEAD", metavar="REVISION")
     arguments = parser.parse_args()
+    if arguments.tolerance is not None and not 0 <= arguments.tolerance <= 1:
+        parser.error(f"--tolerance: {arguments.tolerance} is no fraction from 0 to 1")
     end_on_signals()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # DVC prints between
     try:
         outs, changes = verify(find_root(), arguments.revision)
     except (InputError, OSError) as error:
         sys.exit(f"verify: {terminal(error)}")
-    path_width = max(len(out.path) for out in outs) + 2
-    stage_width = max(len(out.stage) for out in outs) + 2
+    path_width = max((len(out.path) for out in outs), default=0) + 2
+    stage_width = max((len(out.stage) for out in outs), default=0) + 2
     print()
     for out in outs:
         print(terminal(f"{out.path:{path_width}}{out.stage:{stage_width}}{out.verdict}"))

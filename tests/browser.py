@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 Open = Callable[..., Page]
+WAIT = 60_000  # milliseconds: the machine may be busy
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip(f"there is no browser: none of {', '.join(NAMES)} is on the path")
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         # Root has no sandbox, and who tests in a container is root.
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -42,7 +44,7 @@ def watched(browser: Browser, requests: list[str]) -> Iterator[Open]:
         context = browser.new_context(reduced_motion="reduce", **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # the machine may be busy
+        page.set_default_timeout(WAIT)
         page.on("request", lambda request: requests.append(request.url.split("#")[0]))
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))

@@ -88,6 +88,7 @@ def test_f1_depends_on_code_and_the_corpus_that_is_named(
     assert "data/inputs/corpora/sample" in corpus
     here.edit("dvc.yaml", "- stages/train.py", "- stages/gone.py")
     commit_all(here)
+    monkeypatch.setenv("LC_ALL", "C")  # the words are git's
     with pytest.raises(SystemExit, match=r"path 'stages/gone\.py' does not exist in 'HEAD'"):
         inputs_of_f1("HEAD")
 

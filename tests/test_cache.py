@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ def test_what_is_no_md5_opens_nothing(tmp_path: Path, md5: str) -> None:
 def test_a_strange_list_of_files_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError, match=r"\.dir is damaged"):
         states(tmp_path, lock(folder=store(tmp_path, content, ".dir")))
+
+
+def test_without_a_lock_nothing_is_called_right(clone: Callable[..., Clone]) -> None:
+    output = clone().run(sys.executable, "-m", "review.cache", status=1)
+    assert output == "cache-check: there is no dvc.lock, or it has no stage: run dvc repro\n"
 
 
 def test_a_damaged_file_is_named_and_got_again_as_the_message_says(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from review.lock import Lock, read_lock
-from review.revision import WORKING_TREE, Revision
+from review.revision import WORKING_TREE, Revision, changed_code
+from review.verify import verify
 from tagger.files import InputError
 from tests.conftest import Clone, commit_all
 
@@ -208,6 +209,39 @@ def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
     assert later.stale == {"train": later.stale["train"], **AFTER_TRAIN}
     assert earlier == ({}, [])
     assert list(check(clone.path).stale) == ["train", *AFTER_TRAIN]
+
+
+@pytest.mark.slow
+def test_of_data_that_dvc_add_tracks_git_has_the_hash(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    author = Clone(tmp_path / "author", environment)
+    data = author.path / "data/mine.txt"
+    data.parent.mkdir(parents=True)
+    data.write_text("one", encoding="utf-8")
+    (author.path / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+    (author.path / "dvc.yaml").write_text(
+        "stages: {a: {cmd: cp data/mine.txt out, deps: [data/mine.txt], outs: [out]}}\n",
+        encoding="utf-8",
+    )
+    for command in ("git init -q", "dvc init -q", "dvc add -q data/mine.txt", "dvc repro -q"):
+        author.run(*command.split())
+    commit_all(author)
+    author.run("git", "clone", "-q", ".", "../fresh")
+    fresh = Clone(tmp_path / "fresh", environment)
+    base = Revision.find(author.path, "HEAD")
+    assert check(author.path).stale == check(fresh.path).stale == read_lock(base).stale == {}
+    with pytest.raises(InputError, match=r"mine\.txt is tracked by `dvc add`: git has"):
+        verify(author.path, "HEAD")
+
+    data.write_text("two", encoding="utf-8")
+    author.run("dvc", "add", "-q", "data/mine.txt")
+    commit_all(author)
+    fresh.run("git", "pull", "-q")
+    head = Revision.find(author.path, "HEAD")
+    changed = {"a": ["changed: data/mine.txt"]}
+    assert check(author.path).stale == check(fresh.path).stale == read_lock(head).stale == changed
+    assert changed_code(base, head) == {"a": ["data/mine.txt.dvc"]}
 
 
 def test_a_shallow_clone_will_do(clone_with_results: Clone, tmp_path: Path) -> None:

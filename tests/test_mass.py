@@ -146,8 +146,9 @@ def test_every_document_is_there_once_though_an_actor_is_killed(
     source, target, home, log = (tmp_path / name for name in ("in", "out", "home", "log"))
     home.mkdir()
     command = ("tagger.mass", sample_tagger, source, target, "--actors", "1")
+    environment = {"HOME": str(home), "RAY_ADDRESS": ""}
 
-    with running(log, *command, environment={"HOME": str(home)}) as process:
+    with running(log, *command, environment=environment) as process:
         wait_until(lambda: bool(finished(target)), "the first file", process, log)
         actors(process)[0].kill()
         assert len(finished(target)) < files
@@ -170,7 +171,7 @@ def test_every_document_is_there_once_though_an_actor_is_killed(
     assert sum(map(len, expected)) > len(texts)
 
     before = finished(target)
-    with running(log, *command, environment={"HOME": str(home)}) as process:  # without Ray
+    with running(log, *command, environment=environment) as process:  # without Ray
         assert "0 documents tagged" in finish(process, log, 0)
     assert finished(target) == before
 
@@ -180,11 +181,13 @@ def store() -> Iterator[dict[str, str]]:
     """The variables for a server of S3 on loopback, which has an empty bucket `team`."""
     pytest.importorskip("moto.server", reason="no server of S3: make remote")
     import boto3
+    from botocore.config import Config
 
     keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
     with s3_server(os.environ) as port:
         address = f"http://127.0.0.1:{port}"
         options: Any = {"region_name": "us-east-1", "endpoint_url": address}
+        options["config"] = Config(proxies={})
         options |= {name.lower(): value for name, value in keys.items()}
         boto3.client("s3", **options).create_bucket(Bucket="team")
         yield keys | {
@@ -271,7 +274,7 @@ def test_a_cluster_tags_what_is_in_s3_though_the_driver_is_killed(
 
     with running(log, *command, environment=environment) as process:
         wait_until(lambda: bool(tables()), "the first file", process, log)
-        assert len(actors(nodes)) == 2
+        wait_until(lambda: len(actors(nodes)) == 2, "two actors", process, log)
         process.kill()
         wait_until(lambda: not actors(nodes), "the end of the actors")
     first = tables()

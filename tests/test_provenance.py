@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 import stages.runner
 from tagger.files import atomic_output
 from tests.conftest import Clone
+from tests.fake_tagger import wait_until
 
 PARAMETERS = "layers: 2  # of what\nhidden: 1\n"
 
@@ -150,8 +152,10 @@ WAIT = "import time; from pathlib import Path; Path('started').touch(); time.sle
 
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or only waits for a parent to take note of it."""
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True)
-    return state.stdout.strip()[:1] in ("", "Z")
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize("during", ["imports", "work"])
@@ -177,7 +181,7 @@ def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path, during: s
         parent.wait()
         message = parent.stderr.read()  # until the child, which has it too, has ended
         assert message == "wait: the process that started this stage is gone, so nothing was kept\n"
-        assert has_ended(child)
+        wait_until(lambda: has_ended(child))  # it closes its files a moment before
     finally:
         if not has_ended(child):
             os.kill(child, signal.SIGKILL)

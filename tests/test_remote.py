@@ -53,6 +53,8 @@ class Wire:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.server)) as server:
                 ends = {client, server}
                 self.ends |= ends
+                if self.is_cut:  # meanwhile
+                    hang_up(*ends)
                 back = threading.Thread(target=self.carry, args=(server, client), daemon=True)
                 back.start()
                 self.carry(client, server)
@@ -256,7 +258,7 @@ def break_off(team: Team, clone: Clone, command: str, victim: str) -> None:
     process = clone.start("dvc", command)
     team.wire.at_limit = process.kill if victim == "client" else team.wire.cut
     try:
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode, output

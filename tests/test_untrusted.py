@@ -320,6 +320,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("dvc.lock", "stages: {a: 3}\n", "a is not as DVC writes it: run dvc repro"),
         ("dvc.lock", "stages: {a: {deps: b}}\n", "a: deps: 'b' has no path"),
         ("dvc.lock", "stages: {a: {outs: [{path: [b]}]}}\n", "a: outs: .* has no path"),
+        ("dvc.lock", "stages: {a: {outs: {path: b}}}\n", "a: outs: .* has no path"),
         ("dvc.lock", "stages: {a: {params: [b]}}\n", "a is not as DVC writes it"),
         ("dvc.lock", "stages: {a: {params: {p: {k: [1]}}}}\n", "a: p: k: a list; a parameter is"),
         (
@@ -404,6 +405,12 @@ def test_impossible_counts_are_not_believed(
 ) -> None:
     with pytest.raises(InputError, match=message):
         write_results(tmp_path, **changes).sentences()
+
+
+def test_a_file_of_which_all_parameters_count_is_known(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: x, params: [seed, {params.yaml: }]}}\n")
+    found = Revision(tmp_path, "here", None).stages()["a"]
+    assert found.params == {"params.yaml": []}, "an empty list stands for all keys"
 
 
 def test_types_that_differ_in_dots_have_scores_of_their_own() -> None:

@@ -213,6 +213,16 @@ def test_what_cannot_be_verified_is_refused(
         verify(root, "HEAD")
     with pytest.raises(InputError, match=r"there is no revision 'nope' here; name a branch"):
         verify(root, "nope")
-    monkeypatch.setenv("CONLLPP_MIRROR", "shared/conllpp")
-    with pytest.raises(InputError, match="CONLLPP_MIRROR: 'shared/conllpp' is relative"):
+    monkeypatch.setenv("MY_OWN_MIRROR", "shared/mine")
+    with pytest.raises(InputError, match="MY_OWN_MIRROR: 'shared/mine' is relative"):
         verify(root, "HEAD")
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2"])
+def test_a_tolerance_is_a_fraction(
+    tolerance: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["verify", f"--tolerance={tolerance}"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "is no fraction from 0 to 1" in capsys.readouterr().err
