@@ -55,7 +55,7 @@ def test_the_classrooms_command_is_that_of_the_ablation() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["train", "tag", "serve", "peers", "text", "mass", "processors", "verdicts"]
+    "name", ["train", "tag", "serve", "peers", "text", "size", "mass", "processors", "verdicts"]
 )
 def test_the_benchmarks_latest_output_is_quoted(name: str) -> None:
     output = (ROOT / f"benchmarks/{name}.txt").read_text(encoding="utf-8")
