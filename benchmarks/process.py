@@ -1,4 +1,4 @@
-"""Stages run as processes of their own, so that their time and memory can be told."""
+"""Stages run as processes of their own, so that their time and memory can be measured."""
 
 import math
 import os

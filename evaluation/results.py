@@ -238,5 +238,8 @@ def _describe_errors(predictions: Predictions, train: Train | None) -> list[dict
 def _join(results: Mapping[str, Result], field: str) -> pd.DataFrame:
     """A table of all splits, with the split as its first column."""
     tables = {name: getattr(result, field) for name, result in results.items()}
-    table: pd.DataFrame = pd.concat(tables, names=["split"]).reset_index("split")
+    joined = pd.concat(tables, names=["split"])
+    if field == "sentences":  # a split has no columns for the types that only another split has
+        joined = joined.fillna(0).astype("int64")
+    table: pd.DataFrame = joined.reset_index("split")
     return table

@@ -1,7 +1,7 @@
 """How well predicted tags agree with gold ones, by entity (seqeval) and by token."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, product
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from seqeval.metrics import accuracy_score
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
-from tagger.corpus.tags import PREFIXES, is_allowed, parse, to_iob2, transitions
+from tagger.corpus.tags import PREFIXES, count_invalid_transitions, parse, to_iob2
 
 Tags = Sequence[list[str]]  # of the tokens of each sentence
 
@@ -48,7 +48,7 @@ def score(gold: Tags, predicted: Tags) -> dict[str, Any]:
     return {
         **_row(micro[0]),
         "accuracy": round(float(accuracy), 4),
-        "invalid_transitions": count_invalid_transitions(predicted, scheme),
+        "invalid_transitions": count_invalid_transitions(predicted)[scheme],
         "sentences": len(gold),
         "tokens": sum(map(len, gold)),
         # Not seqeval's report, in which the averages stand among the types: one may be called so.
@@ -65,10 +65,8 @@ def _row(scores: np.ndarray) -> dict[str, float | int]:
 
 def likeliest_scheme(tags: Tags, others: Tags) -> str:
     """The scheme that `tags` break least often; of several, the one that `others` break least."""
-    return min(
-        PREFIXES,
-        key=lambda scheme: [count_invalid_transitions(side, scheme) for side in (tags, others)],
-    )
+    counts = [count_invalid_transitions(side) for side in (tags, others)]
+    return min(PREFIXES, key=lambda scheme: [of_side[scheme] for of_side in counts])
 
 
 def _is_in_another_scheme(predicted: Tags, gold: Tags, scheme: str) -> bool:
@@ -78,14 +76,8 @@ def _is_in_another_scheme(predicted: Tags, gold: Tags, scheme: str) -> bool:
     """
     other = likeliest_scheme(predicted, gold)
     has_other_prefixes = PREFIXES[other] != PREFIXES[scheme]
-    is_valid = count_invalid_transitions(predicted, other) == 0
+    is_valid = count_invalid_transitions(predicted)[other] == 0
     return other != scheme and (has_other_prefixes or is_valid)
-
-
-def count_invalid_transitions(sentences: Iterable[Sequence[str]], scheme: str) -> int:
-    """How many pairs of neighbouring tags a scheme does not allow, with the sentences' ends."""
-    pairs = Counter(pair for tags in sentences for pair in transitions(tags))
-    return sum(n for (left, right), n in pairs.items() if not is_allowed(left, right, scheme))
 
 
 def count_confusions(

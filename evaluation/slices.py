@@ -14,11 +14,8 @@ import pandas as pd
 
 from evaluation.significance import bootstrap, f1, interval
 from tagger.corpus.tags import Span, spans
-from tagger.encoding.document import is_in_capitals
 
 COUNTS = ("correct", "predicted", "gold")
-
-Tags = Sequence[str]
 
 
 class Train(NamedTuple):
@@ -28,7 +25,7 @@ class Train(NamedTuple):
     sentences: frozenset[tuple[str, ...]]
 
     @classmethod
-    def of(cls, sentences: Iterable[Sequence[str]], tags: Iterable[Tags]) -> "Train":
+    def of(cls, sentences: Iterable[Sequence[str]], tags: Iterable[Sequence[str]]) -> "Train":
         """Collect them from the tokens and the tags of each sentence."""
         entities: set[tuple[tuple[str, ...], str]] = set()
         distinct: set[tuple[str, ...]] = set()
@@ -36,6 +33,11 @@ class Train(NamedTuple):
             distinct.add(tuple(tokens))
             entities.update((tuple(tokens[s.start : s.end]), s.type) for s in spans(of_tokens))
         return cls(frozenset(entities), frozenset(distinct))
+
+
+def is_in_capitals(tokens: Sequence[str]) -> bool:
+    """Whether a sentence has letters, and none in lower case."""
+    return " ".join(tokens).isupper()
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,8 @@ def _slice_names(level: str, train: Train | None) -> list[str]:
 def count_entities(
     sentences: Iterable[Sequence[str]],
     documents: Iterable[int],
-    gold: Iterable[Tags],
-    predicted: Iterable[Tags],
+    gold: Iterable[Sequence[str]],
+    predicted: Iterable[Sequence[str]],
     types: Sequence[str],
     train: Train | None,
 ) -> pd.DataFrame:

@@ -238,7 +238,8 @@ def load_templates() -> Environment:
 def load_markdown(escape: Callable[[object], str]) -> Template:
     """The template of the review in Markdown, which shows each value by way of `escape`.
 
-    `escape` is a function of review.escape. `is_short` leaves out the values of metrics.json.
+    `escape` is a function of review.escape. The template takes `review`, and `is_short`, which
+    leaves out the values of metrics.json.
     """
     return load_templates().overlay(finalize=escape).get_template("review.md.jinja")
 

@@ -151,7 +151,7 @@ def main() -> None:
     try:
         lock = read_lock(Revision(find_root(), WORKING_TREE, None))
     except (InputError, OSError) as error:
-        sys.exit(f"lock: {terminal(error)}")
+        sys.exit(f"lock-check: {terminal(error)}")
     for stage, reasons in lock.stale.items():
         print(terminal(f"{stage}: {'; '.join(reasons)}"))
     if lock.missing:

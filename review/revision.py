@@ -337,6 +337,8 @@ class Revision:
                 prefix = split if level == "all" else f"{split}.{level}s.{name}"
                 is_recall = level == "slice" and SLICES[name].measure == "recall"
                 total = counts.sum(axis=0)
+                if level == "type" and not total.any() and f"{prefix}.support" not in metrics:
+                    continue  # a type of train or of another split, which has no score here
                 scores = {
                     "recall" if is_recall else "f1": float(f1(total)),
                     "support": int(total[2]),
@@ -412,7 +414,7 @@ def changed_code(base: Revision, head: Revision) -> dict[str, list[str]]:
     """What differs, by stage, of the files in git that the stage depends on, and of its command.
 
     Raises:
-        InputError: dvc.yaml is not YAML, or has no stages.
+        InputError: as `Revision.stages`.
     """
     assert base.commit
     # Of a file that was moved both names count: it may have left what a stage depends on.

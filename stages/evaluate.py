@@ -23,10 +23,11 @@ from evaluation.results import (
 )
 from evaluation.slices import Train
 from tagger.corpus.conll import write_conll
-from tagger.corpus.tags import iob2, names_of_tags
+from tagger.corpus.tags import names_of_tags
 from tagger.files import atomic_output, reading
 from tagger.model.checkpoint import load_checkpoint
 from tagger.model.threads import configure_threads
+from tagger.predict import tags_and_probabilities
 
 
 def evaluate(
@@ -93,12 +94,8 @@ def tag(
     for split, file in files.items():
         tokens, documents, gold = read_split(corpus / f"{split}.parquet")
         found = predictor.predict(tokens, documents, executor)
-        predicted = [
-            iob2((span for span, _ in entities), len(sentence))
-            for entities, sentence in zip(found, tokens, strict=True)
-        ]
+        predicted, probabilities[split] = tags_and_probabilities(found, tokens)
         write_conll(file, tokens, gold, predicted, documents=documents)
-        probabilities[split] = [[score for _, score in entities] for entities in found]
     return probabilities
 
 

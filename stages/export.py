@@ -23,19 +23,20 @@ from stages.model_card import Sources, write_card
 from stages.onnx_graph import build_graph, measure_ranges
 from stages.runner import read_texts
 from tagger.apply import FILES, MODEL, ONNX, Tagger
-from tagger.corpus.tags import iob2
+from tagger.corpus.conll import SPLITS
 from tagger.encoding.split import Split
 from tagger.encoding.vocabulary import VECTORS, WORDS
 from tagger.files import InputError, atomic_output, check_hashes, hash_files, reading
 from tagger.model.bilstm_crf import BiLSTMCRF
 from tagger.model.checkpoint import hash_embeddings, load_checkpoint
-from tagger.predict import CONFIG, Predictor, write_configuration
+from tagger.predict import CONFIG, Predictor, tags_and_probabilities, write_configuration
 from tagger.text import VERSION
 
 README, TRAIN, VECTORS_YAML = "README.md", "train.safetensors", "vectors.yaml"
-SPLITS = ("validation", "test")
-# What F1 on validation may lose to integers, and the entities beside that, which are chance: a few
-# tags differ between two ways to compute the same, and on a small corpus that is much of F1.
+SCORED = SPLITS[1:]
+# How much F1 on validation may fall because of the integers, and how many entities may differ by
+# chance beside that: two ways to compute the same always differ in a few tags, which on a small
+# corpus is a large part of F1.
 LARGEST_LOSS, BY_CHANCE = 0.01, 3
 
 
@@ -144,7 +145,7 @@ def read_scores(metrics: Path, intervals: Path) -> tuple[dict[str, Any], pd.Data
     """What the stage `evaluate` wrote of its scores: by split, and by split, type and slice."""
     with reading(metrics):
         scores = json.loads(metrics.read_text(encoding="utf-8"))
-        found = {split: scores[split] for split in SPLITS}
+        found = {split: scores[split] for split in SCORED}
     with reading(intervals):
         types = {"split": str} | get_type_hints(Score)
         table = pd.read_csv(intervals, usecols=[*types], dtype=types, keep_default_na=False)
@@ -154,14 +155,10 @@ def read_scores(metrics: Path, intervals: Path) -> tuple[dict[str, Any], pd.Data
 def score(predictor: Predictor, predictions: Path) -> dict[str, Result]:
     """The scores of a predictor by split, on the tokens and gold tags of files of predictions."""
     results = {}
-    for split in SPLITS:
+    for split in SCORED:
         known = read_predictions(predictions / f"{split}.conll")
         found = predictor.predict(known.tokens, known.documents)
-        tags = [
-            iob2((span for span, _ in entities), len(tokens))
-            for entities, tokens in zip(found, known.tokens, strict=True)
-        ]
-        probabilities = [[probability for _, probability in entities] for entities in found]
+        tags, probabilities = tags_and_probabilities(found, known.tokens)
         tagged = Predictions(known.tokens, known.gold, tags, known.documents)
         results[split] = score_predictions(tagged, None, probabilities)
     return results

@@ -16,7 +16,7 @@ from tagger.text import VERSION
 PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")  # which shape the folder
 
 
-class Corpus(NamedTuple):
+class CorpusNote(NamedTuple):
     """What the card says of a corpus.
 
     about: what it is, and on which terms it may be used, in Markdown
@@ -30,7 +30,7 @@ class Corpus(NamedTuple):
 
 
 CORPORA = {
-    "conllpp": Corpus(
+    "conllpp": CorpusNote(
         "conllpp is CoNLL-2003 ([Tjong Kim Sang & De Meulder, CoNLL "
         "2003](https://aclanthology.org/W03-0419/)) with the labels of its test split corrected "
         "([Wang et al., EMNLP 2019](https://arxiv.org/abs/1909.01441)). Its text is news of the "
@@ -46,7 +46,7 @@ CORPORA = {
             "license_link": "https://trec.nist.gov/data/reuters/reuters.html",
         },
     ),
-    "sample": Corpus(
+    "sample": CorpusNote(
         "`sample` is invented news that the program data/inputs/sample.py wrote. It is under the "
         "MIT licence.",
         "It was trained on invented sentences of a few patterns, to show how the software works. "

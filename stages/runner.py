@@ -4,8 +4,9 @@ A stage is one function, in the module of its name. Its positional arguments are
 dvc.yaml's `cmd` names. Its keyword-only arguments are parameters, which dvc.yaml's `params` names,
 annotated with their type and bounds: `hidden: Annotated[int, Field(ge=1)]`.
 
-DVC records what a stage was made of when the stage has ended. So a stage keeps its outputs only if
-that is then what it was when the stage started, and only if whoever started it is still there.
+DVC hashes the code and the inputs of a stage only after the stage has ended. So a stage keeps its
+outputs only if these are still what they were when it started, and if the process that started it
+still runs.
 """
 
 import importlib
@@ -107,7 +108,7 @@ def _maker(missing: Path) -> str:
             for entry in (*stage["outs"], *stage.get("metrics", [])):
                 out = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
                 if missing == out or out in missing.parents:
-                    return f". The stage {name} makes {out}: `dvc repro` runs it where it must"
+                    return f". The stage {name} makes {out}: `dvc repro` runs it first where needed"
     return ""
 
 

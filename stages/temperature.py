@@ -18,8 +18,8 @@ def fit_temperature(
     """The temperature under which gold tags are the most probable (Guo et al., ICML 2017).
 
     It is one number, so it is fitted on sentences that were not trained on: there it is above 1
-    where training has made the tagger too certain. Three digits are kept, since the processor may
-    decide those of the tenth place.
+    where training has made the tagger too certain. It is rounded to three decimals, since later
+    ones may differ between processors.
 
     Args:
         decoder: that of the tagger

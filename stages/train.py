@@ -115,7 +115,8 @@ def train(
     steps = epochs * math.ceil(len(training) / batch_size)
     schedules = [LambdaLR(o, lambda step: 1 - step / steps if decay else 1.0) for o in optimizers]
     size = sum(p.numel() for p in (*dense, *sparse))
-    print(f"training {size:,} weights on {processor}, {threads} threads", flush=True)
+    how = f"{processor}, threads: {threads}" if processor.type == "cpu" else str(processor)
+    print(f"training {size:,} weights on {how}", flush=True)
 
     if len(tags) > MANY:
         print(warn_of_tags(network, training, targets[0], batch_size), flush=True)
@@ -221,7 +222,10 @@ def validate(
 
 
 def check_inputs(embeddings: Path, index: Path) -> None:
-    """Refuse files, but test's, that are not those which the stage `index` wrote and read."""
+    """Refuse inputs that have changed since the stage `index` wrote or read them.
+
+    The files of test are not looked at.
+    """
     record = index / "index.json"
     with reading(record):
         hashes = json.loads(record.read_text(encoding="utf-8"))
@@ -275,8 +279,8 @@ def warn_of_tags(network: BiLSTMCRF, split: Split, targets: np.ndarray, batch_si
     seconds = (time.perf_counter() - start) * len(split.token_types) / len(batch.positions)
     return (
         f"{warning}; the transitions between them (crf) add about {seconds:,.0f} s to each epoch, "
-        "and their time grows with the square of the tags. Fewer types take less, scheme: IOB2 "
-        "too, and crf: false next to none of it"
+        "and their time grows with the square of the tags. Fewer types, or "
+        "`scheme: IOB2`, take less; `crf: false` takes almost none of it"
     )
 
 

@@ -1,8 +1,9 @@
 """A named-entity tagger: a bidirectional LSTM and a CRF over static word vectors.
 
-The package holds what it takes to tag, and nothing else. `tagger.corpus` knows tags and CoNLL
-files, `tagger.encoding` turns tokens into numbers, `tagger.model` turns those into scores and
-tags, `tagger.predict` puts the three together, and `tagger.apply` tags texts:
+The package holds what it takes to tag, and what training and scoring share with it: the network
+with its loss, tags, and CoNLL files. `tagger.corpus` knows tags and CoNLL files, `tagger.encoding`
+turns tokens into numbers, `tagger.model` turns those into scores and tags, `tagger.predict` puts
+the three together, and `tagger.apply` tags texts:
 
     from tagger import Tagger
 

@@ -156,7 +156,7 @@ class Tagger:
         Raises:
             InputError: `threshold` is no probability.
             TypeError: `documents` is one document or text, whose characters would be the texts; or
-                what it gives is neither, which is told when it is reached.
+                what it gives is neither, which is raised when it is reached.
         """
         if isinstance(documents, str | Document | Mapping):
             raise TypeError("tag takes several documents; for one give a list: [text]")

@@ -30,7 +30,8 @@ class Document:
 
     Attributes:
         text: the text as it was read, to the character
-        id: what its JSON line, or the name of its file, says that it is called
+        id: that of its JSON line; else the name of its file, and the number of its line where a
+            file may hold several documents
         fields: what else its JSON line held; it is kept in the output
         sentences: by sentence the start and the end of each token in the text, in code points, in
             the order of the text; they do not overlap. None where it has not been split yet

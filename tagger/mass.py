@@ -3,8 +3,8 @@
 IN and OUT are folders, here or in a store (s3://bucket/path). OUT gets a file for each one of IN:
 the columns of parquet, or the id, the text and the other fields of JSON, then "entities" and
 "error". Ray tags on this machine, or on the cluster that RAY_ADDRESS names. The same command goes
-on after an interruption. The exit status is 0 if all documents were tagged, 1 if some have an
-error, 2 if files of IN are left, and 130 after Ctrl-C.
+on after an interruption. The exit status is 0 if all documents that this run tagged are without an
+error, 1 if some of them have one, 2 if files of IN are left, and 130 after Ctrl-C.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> int:
     add("--actors", type=positive, help="how many tag at a time (default: one fewer than CPUs)")
     job = parser.parse_args()
     try:
-        Tagger.load(job.tagger, threads=1)  # a damaged one is told now, and not by each actor
+        Tagger.load(job.tagger, threads=1)  # a damaged one is refused now, not by each actor
         files = plan(job)
         done = tag_files(job, files) if files else Counter[str]()
     except (ValueError, OSError) as error:
@@ -97,7 +97,8 @@ def plan(job: argparse.Namespace) -> list[dict[str, str]]:
     if not paths:
         raise InputError(f"{job.source} does not exist, or has no files of parquet or JSON Lines")
     with ThreadPoolExecutor() as pool:
-        any(pool.map(lambda path: not _read(store, path, job), paths))  # raises what one raises
+        for _ in pool.map(lambda path: _read(store, path, job), paths):
+            pass  # raises what one raises
     infos = out_store.get_file_info(FileSelector(out, allow_not_found=True, recursive=True))
     finished = {info.path for info in infos if info.is_file}
     how = {"tagger": sha256(job.tagger / CONFIG), "text": job.text, "id": job.id}
@@ -175,7 +176,7 @@ def _start_ray() -> Any:
     import ray.data  # not before, since it reads the environment
 
     warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)  # of retries
-    logging.disable(logging.ERROR)  # what goes wrong is told at the end
+    logging.disable(logging.ERROR)  # what goes wrong is reported at the end
     try:
         ray.init(log_to_driver=False, **options)
     except (RuntimeError, ConnectionError, ray.exceptions.RayError) as error:

@@ -1,6 +1,6 @@
 """The predictor: from sentences of tokens to entities with their probabilities.
 
-It needs numpy alone; what scores the tags of a batch is given to it.
+It needs neither PyTorch nor ONNX Runtime: what scores the tags of a batch is given to it.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tagger.corpus.tags import Span
+from tagger.corpus.tags import Span, iob2
 from tagger.encoding.context import Context
 from tagger.encoding.encoder import Encoder
 from tagger.encoding.split import Batch, Split, cut_by_cells
@@ -107,6 +107,23 @@ def _join(
             for span, score in entities
         ]
     return joined
+
+
+def tags_and_probabilities(
+    found: Sequence[Sequence[tuple[Span, float]]], sentences: Sequence[Sequence[str]]
+) -> tuple[list[list[str]], list[list[float]]]:
+    """What `Predictor.predict` found, as it is written and scored.
+
+    Args:
+        found: the entities of each sentence and their probabilities, in the order of the sentence
+        sentences: the tokens of each sentence
+
+    Returns:
+        by sentence, the tags in IOB2, and the probabilities of the entities
+    """
+    pairs = zip(found, sentences, strict=True)
+    tags = [iob2((span for span, _ in entities), len(tokens)) for entities, tokens in pairs]
+    return tags, [[probability for _, probability in entities] for entities in found]
 
 
 def read_configuration(record: Path) -> tuple[dict[str, Any], TaggerConfiguration]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tagger.corpus.conll import SPLITS, Layout, check_tags, read_conll, write_conll
+from tagger.corpus.conll import SPLITS, ConllFile, ConllLayout, check_tags, read_conll, write_conll
 from tagger.files import InputError
 from tests.conftest import INPUTS
 
@@ -150,11 +150,11 @@ def test_an_entity_is_not_taken_for_the_start_of_a_document(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "layout"),
-    [("1 -DOCSTART- B-PER", Layout(token=1)), ("-DOCSTART- B-PER x", Layout(tag=1))],
+    [("1 -DOCSTART- B-PER", ConllLayout(token=1)), ("-DOCSTART- B-PER x", ConllLayout(tag=1))],
 )
-def test_nor_is_it_where_columns_are_named(line: str, layout: Layout) -> None:
+def test_nor_is_it_where_columns_are_named(line: str, layout: ConllLayout) -> None:
     with pytest.raises(InputError, match=f"^x, line 2: '{line}' starts a document, and cannot be"):
-        read_conll("x", f"a b O\n{line}\n".encode(), layout=layout)
+        ConllFile("x", f"a b O\n{line}\n".encode(), layout=layout).read()
 
 
 @pytest.mark.parametrize("line", ["-DOCSTART-", "-DOCSTART- O", "-DOCSTART- -X- -X- O"])

@@ -24,7 +24,7 @@ from stages.corpus.summary import count_shared, summarise
 from stages.download import download
 from stages.index import index
 from stages.train import train
-from tagger.corpus.conll import SPLITS
+from tagger.corpus.conll import SPLITS, write_conll
 from tagger.files import InputError
 from tests.conftest import INPUTS, ROOT, Clone, Data, run_evaluate, set_up
 
@@ -513,12 +513,19 @@ def test_what_looks_wrong_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_odd_text_in_tables_becomes_one_token_a_line(tmp_path: Path) -> None:
-    rows = [
-        {"tokens": ["a\tb", " c\r\n", "", "\ufeffd\u2028e"], "ner_tags": ["B-X", "I-X", "O", "O"]}
-    ]
-    text = "\n".join(map(json.dumps, rows * 20))
+    tokens = ["a\tb", " c\r\n", "", "\ufeffd\u2028e", "\u3000f\x85\x0b\x1c"]
+    row = {"tokens": tokens, "ner_tags": ["B-X", "I-X", "O", "O", " O\n"]}
+    text = f"{json.dumps(row)}\n" * 20
     corpus = read(tmp_path, {f"{split}.jsonl": text for split in SPLITS})
-    assert corpus.splits["test"][0].columns == (["a b", "c", "d\u2028e"], ["B-X", "I-X", "O"])
+    columns = corpus.splits["test"][0].columns
+    assert columns == (["a b", "c", "d\u2028e", "f"], ["B-X", "I-X", "O", "O"])
+    write_conll(tmp_path / "test.conll", *([column] for column in columns), documents=[0])
+
+
+def test_a_tag_that_would_be_two_columns_is_refused(tmp_path: Path) -> None:
+    text = json.dumps({"tokens": ["a"], "ner_tags": ["B-X\tY"]})
+    with pytest.raises(InputError, match=r"test\.jsonl, line 1: the tag 'B-X\\tY' holds a tab"):
+        read(tmp_path, {"train.jsonl": text.replace("\\tY", ""), "test.jsonl": text})
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "inner"])
@@ -671,7 +678,9 @@ def test_check_corpus_says_what_download_says_and_the_coverage(
         sizes = [summary[split][key] for key in ("sentences", "tokens", "documents")]
         assert [int(n.replace(",", "")) for n in row.split()[1:4]] == sizes
     monkeypatch.setattr("sys.argv", ["check", "nope"])
-    with pytest.raises(SystemExit, match=r"^check-corpus: .*no corpus 'nope'; there are: sample\."):
+    with pytest.raises(
+        SystemExit, match=r"^check-corpus: .*no corpus 'nope' .*; there are: sample\."
+    ):
         main()
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.slices import is_in_capitals
 from tagger.encoding.context import COMMON, POSITIONS, Context, context_size
-from tagger.encoding.document import CASINGS, is_in_capitals
+from tagger.encoding.document import CASINGS
 from tagger.encoding.layout import Layout
 from tests.factories import ENCODER, TOKENS, encode, make_split
 

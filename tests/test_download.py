@@ -171,9 +171,9 @@ def test_an_entity_left_open_in_bioes_is_found(tmp_path: Path) -> None:
 def test_an_unknown_corpus_gets_the_names_there_are(tmp_path: Path) -> None:
     folder = corpus_of(tmp_path)
     for name in ("yours", "../corpora/mine", "..", "", "/", "/etc"):
-        with pytest.raises(InputError, match=f"params.yaml: corpus: there is no corpus '{name}'; "):
+        with pytest.raises(InputError, match=f"^there is no corpus '{name}' .`corpus` of"):
             download(folder.parent / name, tmp_path / "out", corpus=name, held_out=0.1)
-    with pytest.raises(InputError, match=r"there is no corpus 'yours'; there are: mine\. Put your"):
+    with pytest.raises(InputError, match=r"make check-corpus\); there are: mine\. Put your"):
         download(folder.parent / "yours", tmp_path / "out", corpus="yours", held_out=0.1)
 
 

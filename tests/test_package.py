@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
         text=True,
     ).stdout
     assert "tagger.model.bilstm_crf\n" in output
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    pytest.importorskip("fastapi")
+    from tagger.serve.app import VERSION
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert VERSION == project["version"] == citation["version"]
 
 
 def test_the_hooks_of_pre_commit_are_tools_of_the_environment() -> None:

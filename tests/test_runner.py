@@ -191,7 +191,7 @@ def test_a_missing_input_is_named_with_the_stage_that_makes_it(
     paths = command.split(f"-m stages {name}")[1].split()
     told = (
         f"{name}: .*No such file or directory: '{missing}'. The stage {maker} makes {out}: "
-        "`dvc repro` runs it where it must"
+        "`dvc repro` runs it first where needed"
     )
     with pytest.raises(SystemExit, match=f"^{told}$"):
         run(name, paths, os.getppid())

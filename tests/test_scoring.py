@@ -11,15 +11,10 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
-from evaluation.scoring import (
-    count_confusions,
-    count_invalid_transitions,
-    likeliest_scheme,
-    score,
-)
+from evaluation.scoring import count_confusions, likeliest_scheme, score
 from evaluation.significance import f1
 from evaluation.slices import ALL, Group, by_document, count_entities
-from tagger.corpus.tags import is_allowed, transitions
+from tagger.corpus.tags import count_invalid_transitions, is_allowed, transitions
 
 TYPES = ("PER", "LOC")
 TAGS = ["O", *(f"{prefix}-{type_}" for prefix in "BI" for type_ in TYPES)]
@@ -154,7 +149,7 @@ def test_invalid_transitions_are_counted(
         for tags in predicted
         for left, right in transitions(tags)
     )
-    assert count_invalid_transitions(predicted, "IOB2") == bad
+    assert count_invalid_transitions(predicted)["IOB2"] == bad
 
 
 def test_invalid_transitions_are_those_of_the_scheme_of_the_gold_tags() -> None:

@@ -10,7 +10,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from tagger.corpus.tags import (
     PREFIXES,
     Span,
-    detect_scheme,
+    count_invalid_transitions,
     is_allowed,
     parse,
     spans,
@@ -62,7 +62,8 @@ def test_each_scheme_gives_back_its_spans_and_converts_to_iob2(
     tags = encode(entities, length, scheme)
     assert spans(tags) == entities
     assert to_iob2(tags) == encode(entities, length, "IOB2")
-    assert detect_scheme([tags]) == (scheme if entities else "IOB2")
+    counts = count_invalid_transitions([tags])
+    assert [s for s in PREFIXES if not counts[s]] == ([scheme] if entities else list(PREFIXES))
 
 
 @given(sentences(), sentences(), st.permutations(sorted(PREFIXES)))
@@ -70,7 +71,8 @@ def test_a_corpus_in_two_schemes_follows_none(
     one: tuple[list[Span], int], other: tuple[list[Span], int], schemes: list[str]
 ) -> None:
     assume(one[0] and other[0])
-    assert detect_scheme([encode(*one, schemes[0]), encode(*other, schemes[1])]) is None
+    both = [encode(*one, schemes[0]), encode(*other, schemes[1])]
+    assert all(count_invalid_transitions(both).values())
 
 
 @pytest.mark.parametrize("scheme", PREFIXES)

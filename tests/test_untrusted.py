@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+import evaluation.results
 import review.__main__
 import review.lock
 import review.revision
+from evaluation.results import Predictions, score_predictions
 from evaluation.significance import Difference, f1
-from evaluation.slices import SLICES, by_document
+from evaluation.slices import SLICES, Train, by_document
 from review.__main__ import Review, align, load_markdown
-from review.compare import Comparison, Row
+from review.compare import Comparison, Row, compare_split
 from review.escape import markdown, terminal
 from review.lock import Lock, read_lock
 from review.revision import METRICS, SENTENCES, Revision, changed_code, empty_tree, flatten
@@ -384,6 +386,31 @@ def write_results(folder: Path, **changes: int | str) -> Revision:
 
 def test_counts_that_agree_with_the_scores_are_taken(tmp_path: Path) -> None:
     assert write_results(tmp_path).sentences() is not None
+
+
+@pytest.mark.parametrize("lacking", ["train and validation", "validation", "test"])
+def test_splits_of_which_one_lacks_a_type_are_compared(tmp_path: Path, lacking: str) -> None:
+    tags = {
+        split: [["B-PER"], ["O" if split in lacking else "B-LOC", "O"]]
+        for split in ("train", "validation", "test")
+    }
+    tokens = [["Ann"], ["Oslo", "."]]
+    train = Train.of(tokens, tags["train"])
+    results = {
+        split: score_predictions(Predictions(tokens, tags[split], tags[split], [0, 1]), train)
+        for split in ("validation", "test")
+    }
+    names = ("metrics.json", "confusion.csv", "intervals.csv", "sentences.csv")
+    (tmp_path / "metrics").mkdir()
+    evaluation.results.write_results(results, *(tmp_path / "metrics" / name for name in names))
+    counts = Revision(tmp_path, "here", None).sentences()
+    assert counts is not None
+    for split in results:
+        comparison = compare_split(split, [counts], [counts])
+        assert comparison.verdict.startswith("no evidence of a difference")
+        supports = {row.label: row.support for row in comparison.rows}
+        assert supports["PER"] == 1
+        assert supports.get("LOC", 0) == (split not in lacking)
 
 
 @pytest.mark.parametrize(

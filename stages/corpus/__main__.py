@@ -1,8 +1,8 @@
 """Say what the pipeline understands of a corpus, before anything is trained.
 
 Run as `python -m stages.corpus NAME`: `make check-corpus CORPUS=NAME`. Without a name it is the
-corpus of params.yaml. The stage `download` prints the same, but for the share of tokens that have a
-word vector, which is told if the stage `embed` has run.
+corpus of params.yaml. The stage `download` prints the same, but for the share of tokens without a
+word vector, which is printed here if the stage `embed` has run.
 """
 
 import argparse

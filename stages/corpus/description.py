@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from tagger.corpus.conll import DOCUMENT_START, SPLITS, Layout
+from tagger.corpus.conll import DOCUMENT_START, SPLITS, ConllLayout
 from tagger.files import InputError
 
 FILE = "corpus.yaml"
@@ -120,7 +120,7 @@ class Description(_Model):
             raise ValueError("say how a line begins that starts a document, or false")
         return value
 
-    def layout(self) -> Layout:
+    def layout(self) -> ConllLayout:
         """How the CoNLL files are laid out.
 
         Raises:
@@ -133,7 +133,7 @@ class Description(_Model):
                     f"{key}: {value!r} is a name, but the columns of a CoNLL file have numbers"
                 )
             numbers.append(value - 1 if value > 0 else value)
-        return Layout(
+        return ConllLayout(
             token=numbers[0],
             tag=numbers[1],
             separator=self.separator or "auto",

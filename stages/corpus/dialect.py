@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tagger.corpus.conll import Sentence
-from tagger.corpus.tags import PREFIXES, is_allowed, spans, transitions
+from tagger.corpus.tags import is_allowed, spans, transitions
 
 LETTERS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
 FAMILIES = {  # the letters of each, which may all occur
@@ -20,7 +20,7 @@ FAMILIES = {  # the letters of each, which may all occur
 }  # fmt: skip
 SEPARATORS = "-_:/.|"
 BARE_TYPE = "ENTITY"  # of tags that name no type
-UNKNOWN = "_"  # stands for a tag that is not told, as in the test splits of shared tasks
+UNKNOWN = "_"  # of a token that is not annotated, as in the test splits of shared tasks
 LARGEST_SHARE = 0.01  # of entities that may break the scheme, and be repaired
 
 
@@ -180,15 +180,6 @@ def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violatio
                     problem = f"{right} after {left}"
                 found.append(Violation(sentence, min(i, len(tags) - 1), problem))
     return found
-
-
-def count_violations(sentences: Iterable[Sentence]) -> dict[str, int]:
-    """How many places break each scheme."""
-    pairs = Counter(chain.from_iterable(transitions(sentence.tags) for sentence in sentences))
-    return {
-        scheme: sum(n for pair, n in pairs.items() if not is_allowed(*pair, scheme))
-        for scheme in PREFIXES
-    }
 
 
 def count_entities(sentences: Iterable[Sentence]) -> Counter[str]:

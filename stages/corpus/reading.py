@@ -23,12 +23,11 @@ from stages.corpus.dialect import (
     count_entities,
     count_iob2_entities,
     count_tags,
-    count_violations,
     find_violations,
     read_dialect,
 )
 from tagger.corpus.conll import SPLITS, ConllFile, Sentence
-from tagger.corpus.tags import PREFIXES, iob2, spans, tag_set
+from tagger.corpus.tags import PREFIXES, count_invalid_transitions, iob2, spans, tag_set
 from tagger.files import InputError
 
 # Not a parameter, and not the seed of training: runs that differ in their seed must be scored on
@@ -94,7 +93,7 @@ def read_corpus(folder: Path, name: str, held_out: float) -> Corpus:
             _refuse_numbers(sentences)
         _note_missing_tags(split, sentences, remarks)
         _refuse_scattered(split, sentences, remarks)
-    scored = {split: s for split, s in splits.items() if not _is_untold(s)}
+    scored = {split: s for split, s in splits.items() if not _is_unannotated(s)}
     if "train" not in scored:
         raise InputError(f"{splits['train'][0].file} has no tags but {UNKNOWN}: tag its tokens")
     dialect = _read_tags(scored, remarks)
@@ -135,8 +134,9 @@ def _check_folder(folder: Path, name: str) -> None:
     known = sorted(p.name for p in corpora.iterdir() if p.is_dir()) if corpora.is_dir() else []
     if name not in known or folder.name != name:
         raise InputError(
-            f"params.yaml: corpus: there is no corpus {name!r}; there are: {', '.join(known)}. Put "
-            "your own into data/inputs/corpora/NAME"
+            f"there is no corpus {name!r} (`corpus` of params.yaml, or CORPUS of make "
+            f"check-corpus); there are: {', '.join(known)}. Put your own into "
+            "data/inputs/corpora/NAME"
         )
     refuse_links(folder)
 
@@ -236,16 +236,16 @@ def _refuse_scattered(split: str, sentences: Sequence[Sentence], remarks: _Remar
     remarks.warnings.append(told)
 
 
-def _is_untold(sentences: Sequence[Sentence]) -> bool:
+def _is_unannotated(sentences: Sequence[Sentence]) -> bool:
     return all(tag == UNKNOWN for sentence in sentences for tag in sentence.tags)
 
 
 def _note_missing_tags(split: str, sentences: Sequence[Sentence], remarks: _Remarks) -> None:
     if split == "train":
         return
-    if _is_untold(sentences):
+    if _is_unannotated(sentences):
         remarks.warnings.append(
-            f"every tag of {split} is {UNKNOWN}, and read as O: its entities are not told, so it "
+            f"every tag of {split} is {UNKNOWN}, and read as O: it is not annotated, so it "
             "cannot be scored"
         )
     elif all(tag == "O" for sentence in sentences for tag in sentence.tags):
@@ -294,7 +294,7 @@ def _check_scheme(
         InputError: they are too many.
     """
     corpus = [sentence for sentences in splits.values() for sentence in sentences]
-    counts = count_violations(corpus)
+    counts = count_invalid_transitions(sentence.tags for sentence in corpus)
     scheme = min(counts, key=lambda scheme: counts[scheme])
     if not counts[scheme]:
         return scheme, []
@@ -327,7 +327,7 @@ def _schemes_by_file(splits: Mapping[str, Sequence[Sentence]]) -> str:
     """The scheme of each file, if each has one; else nothing."""
     found = []
     for split, sentences in splits.items():
-        counts = count_violations(sentences)
+        counts = count_invalid_transitions(sentence.tags for sentence in sentences)
         scheme = min(counts, key=lambda scheme: counts[scheme])
         if counts[scheme]:
             return ""

@@ -16,10 +16,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stages.corpus.description import FILE, OTHER_NAMES, DataSet, Description
-from tagger.corpus.conll import DOCUMENT_START, SPLITS, Sentence
+from tagger.corpus.conll import BOM, DOCUMENT_START, SPLITS, Sentence
 from tagger.corpus.tags import names_of_tags
 from tagger.files import InputError, reading
 
+# White space, as for `str.strip`, and byte order marks: `write_conll` refuses tokens that begin or
+# end with one of these.
+EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + BOM
 Row = tuple[Any, Any, Any]  # the tokens, the tags and what names the document
 
 
@@ -190,7 +193,9 @@ def _splits(
 def _sentences(
     file: str, rows: Iterable[Row | None], names: list[str] | None, what: str = "row"
 ) -> list[Sentence]:
-    """The sentences of a table. A token's white space at its ends goes; lines in it do not end.
+    """The sentences of a table.
+
+    White space at the ends of a token is removed; tabs and line breaks inside it become blanks.
 
     Raises:
         InputError: a row is no sentence.
@@ -214,10 +219,13 @@ def _sentences(
         for token in tokens:
             if not isinstance(token, str):
                 raise InputError(f"{place}: the token {token!r:.80} is not text; quote it")
-        clean = [
-            sys.intern(" ".join(re.split(r"[\t\r\n]+", t)).strip(" \ufeff\xa0")) for t in tokens
-        ]
+        clean = [sys.intern(re.sub(r"[\t\r\n]+", " ", t.strip(EDGES))) for t in tokens]
         named = [_name(tag, names, place) for tag in tags]
+        for tag in named:
+            if re.search(r"[\t\r\n]", tag):
+                raise InputError(
+                    f"{place}: the tag {tag!r:.80} holds a tab or a line break; rename it"
+                )
         try:
             "".join((*clean, *named)).encode()
         except UnicodeEncodeError as error:
@@ -252,6 +260,6 @@ def _name(tag: Any, names: list[str] | None, place: str) -> str:
                 f"{FILE}, from that of 0 on: `names: [O, B-PER, I-PER]`"
             )
         if 0 <= tag < len(names):
-            return names[tag]
+            return names[tag].strip()
         raise InputError(f"{place}: there is no name for the tag {tag}; there are {len(names)}")
     raise InputError(f"{place}: the tag {tag!r:.80} is neither text nor a number; tag each token")

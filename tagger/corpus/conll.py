@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tagger.corpus.tags import parse
+from tagger.corpus.tags import is_tag, parse
 from tagger.files import InputError
 
 SPLITS = ("train", "validation", "test")  # of a corpus
@@ -30,7 +30,7 @@ ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
 
 
 @dataclass(frozen=True)
-class Layout:
+class ConllLayout:
     """How a file in CoNLL format is laid out, as far as its user says.
 
     token: the number of the column of tokens, from 0, or from the end if it is negative
@@ -47,7 +47,7 @@ class Layout:
     documents: str | Literal[False] = DOCUMENT_START
 
 
-DEFAULT = Layout()
+DEFAULT = ConllLayout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,12 @@ class Sentence:
         return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def read_conll(
-    file: str, data: bytes, *, tag_columns: int = 1, layout: Layout = DEFAULT
-) -> list[Sentence]:
-    """The sentences of a CoNLL file that holds `data`.
+def read_conll(file: str, data: bytes, *, tag_columns: int = 1) -> list[Sentence]:
+    """The sentences of a CoNLL file that holds `data`, in the default layout.
 
-    The last of the `tag_columns` columns of tags is the one that `layout` names. The columns that
-    are neither tokens nor tags, such as parts of speech, are left out. In a file without a line
-    that starts a document each sentence is a document of its own.
+    The last `tag_columns` columns are tags. The columns that are neither tokens nor tags, such as
+    parts of speech, are left out. In a file without a line that starts a document each sentence is
+    a document of its own.
 
     Where most lines have tabs, tabs separate columns: then a token may be empty, or have blanks
     inside. Otherwise blanks and tabs do, and other white space is a part of a token. A byte order
@@ -106,7 +104,7 @@ def read_conll(
             same number of them, a -DOCSTART- line has the tag of an entity, or there is no
             sentence. `file` is how the message names it.
     """
-    return ConllFile(file, data, tag_columns, layout).read()
+    return ConllFile(file, data, tag_columns).read()
 
 
 @dataclass
@@ -118,7 +116,7 @@ class ConllFile:
     tag_columns: how many columns of tags there are, the last of which `layout` names
     layout: what its user says of it
     separator: what separates columns: `tab` or `whitespace`
-    tags: those of lines that do not begin with #; empty if all lines do not
+    tags: the tags of the lines that do not begin with #; left empty if no line begins with #
     width: the number of columns, once it was read
     comments: the number of lines that were left out, once it was read
     """
@@ -126,12 +124,12 @@ class ConllFile:
     file: str
     data: bytes
     tag_columns: int = 1
-    layout: Layout = DEFAULT
+    layout: ConllLayout = DEFAULT
     separator: str = field(init=False)
     _least: int = field(init=False)  # number of columns: those that are named must be there
-    tags: frozenset[str] = frozenset()
-    width: int = 0
-    comments: int = 0
+    tags: frozenset[str] = field(default=frozenset(), init=False)
+    width: int = field(default=0, init=False)
+    comments: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if codecs.lookup(self.layout.encoding).name != "utf-8":
@@ -218,7 +216,7 @@ class ConllFile:
                 if len(cells) >= self._least:
                     with_tabs += 1
                     token, tag = cells[self.layout.token].strip(), cells[self.layout.tag].strip()
-                    with_blanks += " " in token or (" " in tag and _is_tag(tag.split()[-1]))
+                    with_blanks += " " in token or (" " in tag and is_tag(tag.split()[-1]))
         return 2 * with_tabs > lines and 2 * with_blanks < with_tabs
 
     def _split(self, line: str) -> list[str]:
@@ -236,7 +234,7 @@ class ConllFile:
         if self.separator == "tab" and "\t" not in line:
             return True
         tag = cells[self.layout.tag]
-        return tag not in self.tags and not _is_tag(tag)
+        return tag not in self.tags and not is_tag(tag)
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """The token and the tags of each line with its number, and () where a sentence ends.
@@ -327,15 +325,8 @@ def _strip(line: str) -> str:
     return line.lstrip(BOM).rstrip()
 
 
-def _is_tag(text: str) -> bool:
-    try:
-        return bool(parse(text))
-    except ValueError:
-        return False
-
-
 def _is_entity_tag(text: str) -> bool:
-    return text != "O" and _is_tag(text)
+    return text != "O" and is_tag(text)
 
 
 def check_tags(sentences: Iterable[Sentence]) -> None:

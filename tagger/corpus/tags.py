@@ -10,6 +10,7 @@ Ramshaw & Marcus (1995), Tjong Kim Sang & Veenstra (1999) and Ratinov & Roth (20
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -38,6 +39,14 @@ def parse(tag: str) -> tuple[str, str]:
     if tag != "O" and (prefix not in ("B", "I", "E", "S") or type_ in ("", "O")):
         raise ValueError(f"{tag!r} is not a tag: expected O, or B-, I-, E- or S- and a type")
     return prefix, type_
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag of some scheme, see `parse`."""
+    try:
+        return bool(parse(text))
+    except ValueError:
+        return False
 
 
 def names_of_tags(metadata: Mapping[bytes, bytes] | None, column: str) -> list[str] | None:
@@ -85,16 +94,13 @@ def transitions(tags: Sequence[str]) -> Iterable[tuple[str, str]]:
     return pairwise(("O", *tags, "O"))
 
 
-def detect_scheme(sentences: Iterable[Sequence[str]]) -> str | None:
-    """The scheme that the tags of all sentences follow, or None.
-
-    Where they follow several, it is the first of IOB2, IOB1 and BIOES.
-    """
-    pairs = {pair for tags in sentences for pair in transitions(tags)}
-    for scheme in PREFIXES:
-        if all(is_allowed(left, right, scheme) for left, right in pairs):
-            return scheme
-    return None
+def count_invalid_transitions(sentences: Iterable[Sequence[str]]) -> dict[str, int]:
+    """How many pairs of neighbouring tags each scheme does not allow, with the sentences' ends."""
+    pairs = Counter(pair for tags in sentences for pair in transitions(tags))
+    return {
+        scheme: sum(n for (left, right), n in pairs.items() if not is_allowed(left, right, scheme))
+        for scheme in PREFIXES
+    }
 
 
 def spans(tags: Sequence[str]) -> list[Span]:

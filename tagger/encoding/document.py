@@ -127,8 +127,3 @@ def _casing(token: str) -> int:
     if token.isupper() and len(token) > 1:
         return CAPITALS
     return CAPITALISED if token[:1].isupper() else OTHERWISE
-
-
-def is_in_capitals(tokens: Sequence[str]) -> bool:
-    """Whether a sentence has letters, and none in lower case."""
-    return " ".join(tokens).isupper()

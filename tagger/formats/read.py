@@ -14,14 +14,13 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tagger.corpus.conll import DOCUMENT_START, MAX_TOKENS, NEW_DOCUMENT
-from tagger.corpus.tags import parse
+from tagger.corpus.tags import is_tag
 from tagger.document import Document
 from tagger.files import InputError
 
@@ -389,12 +388,6 @@ def _columns(text: str) -> list[str]:
     return [column for column in text.split(" ") if column]
 
 
-def _is_tag(text: str) -> bool:
-    with suppress(ValueError):
-        return bool(parse(text))
-    return False
-
-
 def _is_conllu(first: str) -> bool:
     """Whether a file is CoNLL-U, by the line of its first token: ten columns, two with numbers."""
     columns = first.split("\t")
@@ -418,7 +411,7 @@ def _counted(head: Iterable[bytes]) -> list[str]:
             return []
         numbers.append(number)
         others += rest[:1]
-    has_tokens = not all(map(_is_tag, others))
+    has_tokens = not all(map(is_tag, others))
     return numbers if len(numbers) > 1 and counted >= 0.9 * len(numbers) and has_tokens else []
 
 
@@ -429,13 +422,13 @@ def _comments(head: Iterable[bytes]) -> Callable[[str], bool]:
     """
     rows = [("\t" in text, _columns(text)) for _, text in _rows(head)]
     shapes = {(with_tabs, len(columns)) for with_tabs, columns in rows}
-    have_tags = all(_is_tag(columns[-1]) for _, columns in rows if len(columns) > 1)
+    have_tags = all(is_tag(columns[-1]) for _, columns in rows if len(columns) > 1)
 
     def is_comment(text: str) -> bool:
         columns = _columns(text)
         if shapes and ("\t" in text, len(columns)) not in shapes:
             return True
-        return have_tags and len(columns) > 1 and not _is_tag(columns[-1])
+        return have_tags and len(columns) > 1 and not is_tag(columns[-1])
 
     return is_comment
 

@@ -87,7 +87,7 @@ def load_model(path: Path, vectors: np.ndarray, configuration: TaggerConfigurati
     """The model whose weights a safetensors file has, for tagging, and not for training.
 
     Args:
-        path: the file; word vectors in it are not read
+        path: the file; word vectors in it are left out
         vectors: by word id, [words + 2, dimension] float32 or float16
         configuration: of the model
 

@@ -33,7 +33,7 @@ Number = TypeVar("Number", bound=np.floating[Any])
 LOWEST = -600.0
 BLOCK = 4096  # transitions at a time, so that many tags take no more memory than few
 # The prefixes of an entity of one token, and of the first, inner and last token of a longer one
-PREFIXES = {"IOB2": "BBII", "BIOES": "SBIE"}
+ENTITY_PREFIXES = {"IOB2": "BBII", "BIOES": "SBIE"}
 
 
 class Decoder:
@@ -64,9 +64,9 @@ class Decoder:
         self.ends = constrained(ends, allowed[:, outside])
         self.blocks = Blocks.of(tags, scheme) if len(tags) > MANY_TAGS else None
         ids = {tag: id_ for id_, tag in enumerate(tags)}
-        # By entity type, the tag ids of PREFIXES
+        # By entity type, the tag ids of ENTITY_PREFIXES
         self.ids_of_type = {
-            type_: [ids[f"{prefix}-{type_}"] for prefix in PREFIXES[scheme]]
+            type_: [ids[f"{prefix}-{type_}"] for prefix in ENTITY_PREFIXES[scheme]]
             for type_ in {parse(tag)[1] for tag in tags} - {""}
         }
         self.types = [parse(tag)[1] for tag in tags]
