@@ -18,6 +18,8 @@ def main() -> None:
     # print, wrap or swallow. SIGINT may also be ignored, as in the background of a script.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # for a shell: 128 + SIGINT
+    # Tokens are shown, and a terminal may lack their characters.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     name, *paths = sys.argv[1:] or [""]
     if name not in STAGES:
         sys.exit(f"usage: python -m stages {{{','.join(STAGES)}}} PATH…")

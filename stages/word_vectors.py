@@ -6,6 +6,7 @@ What a file is shows in its first bytes, not in its name.
 """
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -121,7 +122,13 @@ def _is_binary(data: bytes, dimension: int) -> bool:
     fields = data.lstrip(b"\r\n").partition(b"\n")[0].rsplit(None, min(dimension, len(data)))
     if len(fields) > dimension and all(map(_is_number, fields[-dimension:])):
         return False
-    return any(byte < 9 or 13 < byte < 32 or byte > 126 for byte in data[:BUFFER])
+    if any(byte < 9 or 13 < byte < 32 or byte == 127 for byte in data[:BUFFER]):
+        return True
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data[:BUFFER])
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _text(

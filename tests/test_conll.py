@@ -25,7 +25,7 @@ TOKENS = (
         min_size=1,
     )
     .map(lambda characters: "".join(characters).strip())
-    .filter(lambda token: token not in ("", "-DOCSTART-") and not token.startswith(BOM))
+    .filter(lambda token: token not in ("", "-DOCSTART-") and BOM not in (token[0], token[-1]))
 )
 TAGS = st.sampled_from(["O", "B-PER", "I-PER", "S-X-Y"])
 SENTENCES = st.lists(st.lists(st.tuples(TOKENS, TAGS, TAGS), min_size=1, max_size=5), min_size=1)

@@ -62,6 +62,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.corpus", description=__doc__)
     parser.add_argument("corpus", nargs="?", metavar="NAME", help="a folder of data/inputs/corpora")
     arguments = parser.parse_args()
+    # Tokens are shown, and a terminal may lack their characters.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         texts = read_texts(PARAMETERS)
         if arguments.corpus is not None:

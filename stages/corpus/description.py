@@ -5,7 +5,9 @@ import hashlib
 import http.client
 import os
 import re
+import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
@@ -31,8 +33,6 @@ LARGEST = 20_000  # bytes of corpus.yaml
 OTHER_NAMES = {"dev": "validation", "devel": "validation", "development": "validation",
                "val": "validation", "valid": "validation", "testa": "validation",
                "testb": "test"}  # fmt: skip
-OTHER_SUFFIXES = (".bio", ".bioes", ".conllu", ".csv", ".iob", ".iob2", ".json", ".ndjson", ".ner",
-                  ".tsv", ".txt")  # fmt: skip
 PACKED_SUFFIXES = (".bz2", ".gz", ".xz", ".zip")
 # How a file begins that is not the one that is wanted.
 PACKED = (b"\x1f\x8b", b"BZh91AY&SY", b"\xfd7zXZ", b"PK\x03\x04")
@@ -118,6 +118,14 @@ class Description(_Model):
     def _check_documents(cls, value: str | bool | None) -> str | bool | None:
         if value is True or value == "":
             raise ValueError("say how a line begins that starts a document, or false")
+        return value
+
+    @field_validator("names")
+    @classmethod
+    def _check_names(cls, value: list[str] | None) -> list[str] | None:
+        twice = [name for name, n in Counter(value or ()).items() if n > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands there twice: list the name of each number")
         return value
 
     def layout(self) -> ConllLayout:
@@ -257,7 +265,7 @@ def files_of(folder: Path, description: Description) -> dict[str, Path | Link]:
     if not description.dataset:
         _refuse_other_names(folder, [split for split in SPLITS if split not in found])
     if not description.dataset and "train" not in found:
-        deeper = next(iter(sorted(folder.glob("*/**/train.*"))), None)
+        deeper = next(iter(sorted(folder.glob("*/**/train[.-]*"))), None)
         raise InputError(
             f"{folder} has no train: put {folder / 'train.conll'} there (or train.parquet, "
             f"train.jsonl), or name its urls or a dataset in {folder / FILE}"
@@ -282,21 +290,35 @@ def _refuse_other_names(folder: Path, missing: Sequence[str]) -> None:
             )
         words = [word for word in re.split("[^a-z]+", name) if word in (*OTHER_NAMES, *SPLITS)]
         split = OTHER_NAMES.get(words[0], words[0]) if words else None
-        if split not in missing or name.startswith(".") or not path.is_file():
+        if not missing or name.startswith(".") or not path.is_file():
+            continue
+        if split not in missing:
+            if suffix in SUFFIXES and path.stem not in SPLITS:
+                raise InputError(
+                    f"{path} is not read, and there is no {' and no '.join(missing)}: rename it if "
+                    f"it is that ({missing[0]}{suffix}), or move it out of the folder"
+                )
             continue
         if suffix in PACKED_SUFFIXES:
             raise InputError(
                 f"{path} is not read: unpack it, and call what it holds {split}.conll (or "
                 f"{split}.parquet, {split}.jsonl), or move it out of the folder"
             )
-        if suffix in (*SUFFIXES, *OTHER_SUFFIXES) or words[-1] == name.rpartition(".")[2]:
-            suffix = {".json": ".jsonl", ".ndjson": ".jsonl"}.get(suffix, suffix)
-            suffix = suffix if suffix in SUFFIXES else ".conll"
-            form = {".conll": "CoNLL format", ".jsonl": "JSON by line"}.get(suffix, suffix[1:])
-            raise InputError(
-                f"{path} is not read under this name: rename it to {split}{suffix} if it holds "
-                f"{split} in {form} (other forms must be converted), or move it out of the folder"
-            )
+        suffix = {".json": ".jsonl", ".ndjson": ".jsonl"}.get(suffix, suffix)
+        suffix = suffix if suffix in SUFFIXES else ".conll"
+        form = {".conll": "CoNLL format", ".jsonl": "JSON by line"}.get(suffix, suffix[1:])
+        raise InputError(
+            f"{path} is not read under this name: rename it to {split}{suffix} if it holds "
+            f"{split} in {form} (other forms must be converted), or move it out of the folder"
+        )
+
+
+def suffix_of(source: Path | Link) -> str:
+    """How the name of a split's file ends; `.jsonl` too if a URL's ends in `.json`."""
+    if isinstance(source, Path):
+        return source.suffix
+    suffix = PurePosixPath(urllib.parse.urlsplit(source.url).path).suffix
+    return ".jsonl" if suffix == ".json" else suffix
 
 
 def read_file(corpus: str, split: str, source: Path | Link, splits: int) -> tuple[str, bytes]:

@@ -7,7 +7,7 @@ letters without a type (`B`, `I`), and types without a letter (`PER`).
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -79,7 +79,7 @@ def read_dialect(counts: Mapping[str, int]) -> Dialect:
             found = best
             notes += [note] if note else []
         else:
-            _check_bare_types(tags, outside)
+            _check_bare_types(tags, outside, best)
             found = {tag: ("I", tag) for tag in tags}
             notes.append("types without letters: neighbouring tokens of a type are one entity")
     used = {letter for letter, _ in found.values()}
@@ -149,7 +149,9 @@ _READINGS = [
 ]  # fmt: skip
 
 
-def _check_bare_types(tags: Mapping[str, int], outside: set[str]) -> None:
+def _check_bare_types(
+    tags: Mapping[str, int], outside: set[str], lettered: Collection[str]
+) -> None:
     """Refuse what could be types without letters, but could as well be something else.
 
     Raises:
@@ -158,9 +160,13 @@ def _check_bare_types(tags: Mapping[str, int], outside: set[str]) -> None:
     if not outside:
         raise UnreadableTagError(max(tags, key=lambda tag: tags[tag]))
     for tag in tags:
-        looks_prefixed = re.match(r"(B|I|BEG|BEGIN|IN|INSIDE)[^\w]", tag)
+        looks_prefixed = re.match(r"(B|I|BEG|BEGIN|IN|INSIDE)[^\w]", tag) or re.search(
+            r"[^\w](B|I|BEG|BEGIN|IN|INSIDE)[^\w]?$|\[\d+\]$|=", tag
+        )
         if tag in LETTERS or looks_prefixed or tag.endswith("-") or tag[:1] in "-_":
-            raise UnreadableTagError(tag)
+            # Of tags that are written in two ways, those without letters are the odd ones.
+            others = (tags.keys() - set(lettered) if lettered else None) or {tag}
+            raise UnreadableTagError(max(sorted(others), key=lambda tag: tags[tag]))
 
 
 def find_violations(sentences: Iterable[Sentence], scheme: str) -> list[Violation]:

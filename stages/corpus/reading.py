@@ -1,7 +1,9 @@
 """A corpus as its folder has it: its splits, with tags in IOB2, and what was made of them."""
 
 import re
+import shlex
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
@@ -14,6 +16,7 @@ from stages.corpus.description import (
     read_description,
     read_file,
     refuse_links,
+    suffix_of,
 )
 from stages.corpus.dialect import (
     LARGEST_SHARE,
@@ -33,8 +36,11 @@ from tagger.files import InputError
 # Not a parameter, and not the seed of training: runs that differ in their seed must be scored on
 # the same sentences, or they cannot be compared.
 SEED = 0
+FEW = 10  # tokens or sentences, of which a pattern may be chance
+NUMBER = re.compile(r"(?:.*\D)?(\d{1,9})\D?")  # the last one of 7, 7., 3.7, 0-7 or s2-t7
 # What the first line of a file holds where it names the columns.
-HEADER_TOKENS = ("form", "text", "token", "tokens", "word", "words")
+HEADER_TOKENS = ("form", "id", "sentence", "sentence #", "sentence_id", "text", "token", "tokens",
+                 "word", "words")  # fmt: skip
 HEADER_TAGS = ("bio", "entity", "iob", "label", "labels", "ne", "ner", "ner_tag", "ner_tags", "tag",
                "tags")  # fmt: skip
 
@@ -91,6 +97,7 @@ def read_corpus(folder: Path, name: str, held_out: float) -> Corpus:
     for split, sentences in splits.items():
         if description.token is None:
             _refuse_numbers(sentences)
+            _refuse_first_column(sentences)
         _note_missing_tags(split, sentences, remarks)
         _refuse_scattered(split, sentences, remarks)
     scored = {split: s for split, s in splits.items() if not _is_unannotated(s)}
@@ -151,12 +158,14 @@ def _read_splits(
         remarks.layouts.append(f"the data set {description.dataset.path}")
         return load_dataset(folder, description)
     found = {}
+    conll_files: dict[str, ConllFile] = {}
     for split, source in files.items():
         file, data = read_file(name, split, source, len(files))
-        if file.endswith((".parquet", ".jsonl")):
+        suffix = suffix_of(source)
+        if suffix in (".parquet", ".jsonl"):
             from stages.corpus import tables
 
-            read = tables.read_parquet if file.endswith(".parquet") else tables.read_jsonl
+            read = tables.read_parquet if suffix == ".parquet" else tables.read_jsonl
             found[split] = read(file, data, description)
             remarks.layouts.append(f"{split}: {file}")
         else:
@@ -164,10 +173,22 @@ def _read_splits(
                 layout = description.layout()
             except ValueError as error:
                 raise InputError(f"{folder / FILE}: {error}") from error
-            conll = ConllFile(file, data, layout=layout)
+            conll = conll_files[split] = ConllFile(file, data, layout=layout)
             found[split] = conll.read()
-            _refuse_header(found[split][0])
+            _refuse_header(found[split])
             remarks.layouts.append(f"{split}: {file}: {_describe(conll)}")
+            conll.data = b""  # which may be large
+    mark = description.documents
+    if mark and conll_files and not any(conll.has_documents for conll in conll_files.values()):
+        raise InputError(
+            f"{folder / FILE}: documents: no line begins with {mark!r}; correct it, or leave it out"
+        )
+    widths = {split: conll.width for split, conll in conll_files.items()}
+    if len(set(widths.values())) > 1:
+        remarks.warnings.append(
+            "the files differ in their number of columns, so see that each has tokens and tags "
+            f"where they were read: {', '.join(f'{split} has {n}' for split, n in widths.items())}"
+        )
     return found
 
 
@@ -191,16 +212,17 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
     longer = [sentence for sentence in sentences if len(sentence.tokens) > 1]
     same = sum(s.tokens[0] == s.tokens[1] and len(set(s.tokens)) == 1 for s in longer)
     counted = total = 0
-    if sum(s.tokens[0].isdecimal() for s in longer) >= 0.9 * len(longer):
+    if sum(bool(NUMBER.fullmatch(s.tokens[0])) for s in longer) >= 0.9 * len(longer):
         for sentence in longer:
             last = None
             for token in sentence.tokens:
-                number = int(token) if token.isdecimal() else None
-                counted += number is not None and (last is None or number == last + 1)
+                match = NUMBER.fullmatch(token)
+                number = int(match[1]) if match else None
+                counted += number is not None and (last is None or number > last)
                 last = number
             total += len(sentence.tokens)
     is_counted = total > 0 and counted >= 0.9 * total
-    is_same = len(longer) >= 10 and same >= 0.9 * len(longer)
+    is_same = len(longer) >= FEW and same >= 0.9 * len(longer)
     if longer and (is_counted or is_same):
         what = "counts the tokens" if is_counted else "is the same for all tokens of a sentence"
         raise InputError(
@@ -210,14 +232,38 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
         )
 
 
-def _refuse_header(first: Sentence) -> None:
+def _refuse_first_column(sentences: Sequence[Sentence]) -> None:
+    """Refuse tokens that are tags, or that all begin with a language, as WikiANN's do.
+
+    Raises:
+        InputError: they are, or do.
+    """
+    counts = Counter(token for sentence in sentences for token in sentence.tokens)
+    first = sentences[0]
+    tags = sum(n for token, n in counts.items() if re.fullmatch(r"O|[BIES]-\S+", token))
+    if counts.total() >= FEW and 2 * tags > counts.total():
+        raise InputError(
+            f"{first.location(0)}: the first column has the tags ({first.excerpt()[:40]}); say in "
+            f"{FILE} where both are: `tag: 1` and `token: -1`, for example"
+        )
+    prefix = re.match(r"[a-z]{2,3}(-[a-z]+)*:(?=.)", first.tokens[0])
+    if prefix and counts.total() >= FEW and all(token.startswith(prefix[0]) for token in counts):
+        raise InputError(
+            f"{first.location(0)}: every token begins with {prefix[0]!r}; remove that: "
+            f"sed -i 's/^{prefix[0]}//' {shlex.quote(first.file)}"
+        )
+
+
+def _refuse_header(sentences: Sequence[Sentence]) -> None:
     """Refuse a file whose first line names the columns.
 
     Raises:
         InputError: it does.
     """
+    first = sentences[0]
     token, tag = first.tokens[0], first.tags[0]
-    if token.lower() in HEADER_TOKENS and tag.lower() in HEADER_TAGS:
+    is_odd = not re.match("[BIES]-|O$", tag) and sum(s.tags.count(tag) for s in sentences) == 1
+    if token.lower() in HEADER_TOKENS and (is_odd or tag.lower() in HEADER_TAGS):
         raise InputError(f"{first.location(0)}: {token!r} and {tag!r} name columns; delete it")
 
 
@@ -227,13 +273,13 @@ def _refuse_scattered(split: str, sentences: Sequence[Sentence], remarks: _Remar
     Raises:
         InputError: one does.
     """
-    if len(sentences) < 10 or any(len(sentence.tokens) > 1 for sentence in sentences):
+    if len(sentences) < FEW or any(len(sentence.tokens) > 1 for sentence in sentences):
         return
-    told = f"every sentence of {split} has one token: an empty line may stand after each token"
+    problem = f"every sentence of {split} has one token: an empty line may stand after each token"
     for sentence in sentences:
         if re.match(r"[IE](\b|_)", sentence.tags[0]):
-            raise InputError(f"{sentence.location(0)}: {told}; delete those within sentences")
-    remarks.warnings.append(told)
+            raise InputError(f"{sentence.location(0)}: {problem}; delete those within sentences")
+    remarks.warnings.append(problem)
 
 
 def _is_unannotated(sentences: Sequence[Sentence]) -> bool:

@@ -16,6 +16,9 @@ def summarise(corpus: Corpus) -> str:
     """Sizes, types, scheme and repairs, what was read in an unusual way, and what to beware of."""
     lines = [f"corpus {corpus.name}" + (f" (licence: {corpus.licence})" if corpus.licence else "")]
     lines += corpus.layouts
+    first = corpus.splits["train"][0]
+    start = zip(first.tokens[:8], first.tags, strict=False)
+    lines.append("first sentence: " + "  ".join(f"{token} {tag}" for token, tag in start))
     lines.append(f"tags in {corpus.scheme}" + (", made IOB2" if corpus.scheme != "IOB2" else ""))
     lines += corpus.notes
     for split, violation, tag in corpus.repairs[:SHOWN]:
@@ -43,17 +46,17 @@ def count_shared(sentences: Iterable[tuple[str, ...]], others: Iterable[tuple[st
 
 
 def _too_long(corpus: Corpus) -> list[str]:
-    """What to tell of sentences that will be read in parts."""
-    told = []
+    """Warnings of sentences that will be read in parts."""
+    warnings = []
     for split, sentences in corpus.splits.items():
         if long := [sentence for sentence in sentences if len(sentence.tokens) > MAX_TOKENS]:
             longest = max(long, key=lambda s: len(s.tokens))
-            told.append(
+            warnings.append(
                 f"sentences of {split} with more than {MAX_TOKENS} tokens, which are read in parts "
                 f"of {MAX_TOKENS}: {len(long):,}; the longest, of {len(longest.tokens):,} tokens, "
                 f"is at {longest.location(0)}. Mark where its sentences end"
             )
-    return told
+    return warnings
 
 
 def _sizes(corpus: Corpus, counts: Mapping[str, Counter[str]]) -> list[str]:

@@ -54,7 +54,7 @@ class Columns:
             likely = [other for other in present if re.search(hints, other, re.IGNORECASE)]
             raise InputError(
                 f"{where} has no column {name!r}; it has: {', '.join(present)}. Name the one to "
-                f"read in {FILE}: `{key}: {(likely or present or [default])[0]}`, for example"
+                f"read in {FILE}: `{key}: {likely[0] if likely else '…'}`, for example"
             )
         return str(name)
 
@@ -201,7 +201,9 @@ def _sentences(
         InputError: a row is no sentence.
     """
     sentences: list[Sentence] = []
-    document, last, are_started = -1, None, False
+    document = started = 0  # the one that is being read, and how many have been started
+    numbers: dict[str, int] = {}  # of the documents that have a name
+    is_marked = False
     for number, row in enumerate(rows, 1):
         if row is None:
             continue
@@ -218,7 +220,7 @@ def _sentences(
             continue
         for token in tokens:
             if not isinstance(token, str):
-                raise InputError(f"{place}: the token {token!r:.80} is not text; quote it")
+                raise InputError(f"{place}: the token {token!r:.80} is not text; write it as text")
         clean = [sys.intern(re.sub(r"[\t\r\n]+", " ", t.strip(EDGES))) for t in tokens]
         named = [_name(tag, names, place) for tag in tags]
         for tag in named:
@@ -239,15 +241,19 @@ def _sentences(
                     f"{place}: the token {DOCUMENT_START} starts a document: make it a sentence of "
                     "its own with the tag O, or leave it out"
                 )
-            document, last, are_started = document + 1, name, True
-            continue
-        if name != last or (name is None and not are_started):
-            document += 1
-        last = name
-        sentences.append(Sentence((clean, named), document, place, ()))
+            document, is_marked = started, True
+            numbers = {str(name): document}
+        elif name is not None:
+            document = numbers.setdefault(str(name), started)
+        elif not is_marked:
+            document = started
+        started = max(started, document + 1)
+        if clean != [DOCUMENT_START]:
+            sentences.append(Sentence((clean, named), document, place, ()))
     if not sentences:
         raise InputError(f"{file} holds no sentence; it needs at least one")
-    return sentences
+    # Rows may be shuffled: the sentences of a document stand together.
+    return sorted(sentences, key=lambda sentence: sentence.document)
 
 
 def _name(tag: Any, names: list[str] | None, place: str) -> str:
@@ -262,4 +268,6 @@ def _name(tag: Any, names: list[str] | None, place: str) -> str:
         if 0 <= tag < len(names):
             return names[tag].strip()
         raise InputError(f"{place}: there is no name for the tag {tag}; there are {len(names)}")
-    raise InputError(f"{place}: the tag {tag!r:.80} is neither text nor a number; tag each token")
+    raise InputError(
+        f"{place}: the tag {tag!r:.80} is neither text nor a whole number; tag each token"
+    )

@@ -25,6 +25,8 @@ DOCUMENT_START = "-DOCSTART-"
 MAX_TOKENS = 400
 NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")  # of CoNLL-U
 BOM = "\ufeff"
+# In the ways of writing tags that other corpora have
+WRITTEN_TAG = re.compile(r"(?i)[BIMELSUW][-_:/.|]\S+|\S+[-_:/.|][BIMELSUW]")
 MOST_KNOWN = 100_000  # lines whose columns are kept while a file is read
 ASCII_BLANKS = str.maketrans(dict.fromkeys("\t\v\f\x1c\x1d\x1e\x1f", " "))
 
@@ -96,8 +98,8 @@ def read_conll(file: str, data: bytes, *, tag_columns: int = 1) -> list[Sentence
     a document of its own.
 
     Where most lines have tabs, tabs separate columns: then a token may be empty, or have blanks
-    inside. Otherwise blanks and tabs do, and other white space is a part of a token. A byte order
-    mark at the start of a line is left out.
+    inside. Otherwise blanks and tabs do, and other white space is a part of a token. Byte order
+    marks at the ends of a token are left out.
 
     Raises:
         InputError: the file is not in its encoding, its lines have too few columns or not all the
@@ -119,6 +121,7 @@ class ConllFile:
     tags: the tags of the lines that do not begin with #; left empty if no line begins with #
     width: the number of columns, once it was read
     comments: the number of lines that were left out, once it was read
+    has_documents: whether a line starts a document, once it was read
     """
 
     file: str
@@ -130,6 +133,7 @@ class ConllFile:
     tags: frozenset[str] = field(default=frozenset(), init=False)
     width: int = field(default=0, init=False)
     comments: int = field(default=0, init=False)
+    has_documents: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if codecs.lookup(self.layout.encoding).name != "utf-8":
@@ -158,7 +162,7 @@ class ConllFile:
         rows: list[tuple[str, ...]] = []  # of the sentence that is being read
         numbers: list[int] = []  # of its lines
         document = 0
-        has_documents = False
+        self.has_documents = False
         for number, row in self._rows():
             if row and row[0] != DOCUMENT_START:
                 rows.append(row)
@@ -171,11 +175,11 @@ class ConllFile:
                 sentences.append(Sentence(columns, document, self.file, where))
                 rows, numbers = [], []
             if row:
-                has_documents = True
+                self.has_documents = True
                 document = sentences[-1].document + 1 if sentences else 0
         if not sentences:
             raise InputError(f"{self.file} holds no sentence; it needs at least one")
-        if has_documents and self.layout.documents is not False:
+        if self.has_documents and self.layout.documents is not False:
             return sentences
         return [replace(sentence, document=i) for i, sentence in enumerate(sentences)]
 
@@ -234,6 +238,9 @@ class ConllFile:
         if self.separator == "tab" and "\t" not in line:
             return True
         tag = cells[self.layout.tag]
+        is_hashtag = re.fullmatch(r"#\w+", cells[0])
+        if is_hashtag and (self.separator == "tab" or WRITTEN_TAG.fullmatch(tag)):
+            return False
         return tag not in self.tags and not is_tag(tag)
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -244,7 +251,10 @@ class ConllFile:
         layout, n = self.layout, self.tag_columns
         mark = layout.documents or DOCUMENT_START
         is_fixed = layout.token < 0 or layout.tag < 0  # then all lines need the same columns
-        width = self.comments = 0
+        width = width_line = self.comments = 0
+        # As in CoNLL-U: most lines begin with the number of their token.
+        counted = len(re.findall(rb"(?m)^\d+[ \t]", self.data)) if layout.token > 0 else 0
+        is_counted = 2 * counted > len(re.findall(rb"(?m)^[^#\r\n]", self.data))
         starts = True
         number = 0
         known: dict[str, tuple[str, ...]] = {}  # most lines of a corpus stand there many times
@@ -266,12 +276,13 @@ class ConllFile:
                 starts = True
                 yield number, (DOCUMENT_START,)
                 continue
-            if line[0] == "#" and starts and self._is_comment(line, cells):
+            may_be_comment = starts or (self.separator == "tab" and "\t" not in line)
+            if line[0] == "#" and may_be_comment and self._is_comment(line, cells):
                 if NEW_DOCUMENT.match(line) and layout.documents is not False:
                     yield number, (DOCUMENT_START,)
                 self.comments += 1
                 continue
-            if layout.token > 0 and re.fullmatch(r"\d+[-.]\d+", cells[0]):
+            if is_counted and re.fullmatch(r"\d+[-.]\d+", cells[0]):
                 # Of CoNLL-U: a token of several words, or a word that is not in the text
                 self.comments += 1
                 continue
@@ -279,12 +290,12 @@ class ConllFile:
             if len(cells) == width - 1 and line[0] in " \t":
                 cells.insert(0, "")  # an empty token between blanks
             if len(cells) != width:
-                self._check_width(number, line, cells, width if is_fixed else 0)
-                width = len(cells)
+                self._check_width(number, line, cells, width if is_fixed else 0, width_line)
+                width, width_line = len(cells), number
                 self.width = self.width or width
                 known.clear()
             end = layout.tag % width + 1
-            token = sys.intern(cells[layout.token].lstrip(BOM))
+            token = sys.intern(cells[layout.token].strip(BOM))
             row = (token, *map(sys.intern, cells[end - n : end]))
             if token == DOCUMENT_START:  # in another column than the first
                 self._check_document_start(number, line, row[1:])
@@ -302,7 +313,9 @@ class ConllFile:
                 "entity; change the tag to O, or the token"
             )
 
-    def _check_width(self, number: int, line: str, cells: Sequence[str], width: int) -> None:
+    def _check_width(
+        self, number: int, line: str, cells: Sequence[str], width: int, width_line: int
+    ) -> None:
         if len(cells) < self._least:
             what = f"{self.file}, line {number}: {line[:80]!r}"
             between = "tabs" if self.separator == "tab" else "white space"
@@ -316,7 +329,7 @@ class ConllFile:
         if width and len(cells) != width:
             raise InputError(
                 f"{self.file}, line {number}: {len(cells)} columns, but the lines before it have "
-                f"{width}: {line[:80]!r}; give each line the same columns"
+                f"{width}: {line[:80]!r}; give each line the same columns as line {width_line}"
             )
 
 
@@ -377,12 +390,12 @@ def write_conll(path: Path, *columns: Sequence[Sequence[str]], documents: Sequen
                     any(entry != entry.strip() or not entry for entry in row)
                     or len(re.split(r"[\t\n\r]", line)) != (len(row) if has_blanks else 1)
                     or row[0] == DOCUMENT_START
-                    or row[0][0] == BOM
+                    or BOM in (row[0][0], row[0][-1])
                 ):
                     raise InputError(
                         f"{path}: {line!r} cannot be written as {len(row)} columns; remove empty "
-                        "entries, white space at the ends of entries, tabs and ends of lines, and "
-                        f"the tokens that begin with a byte order mark or are {DOCUMENT_START}"
+                        "entries, white space and byte order marks at the ends of entries, tabs, "
+                        f"ends of lines, and the token {DOCUMENT_START}"
                     )
                 file.write(f"{line}\n")
             file.write("\n")
