@@ -5,10 +5,16 @@ The inputs are one invented corpus in many forms, each with a property of publis
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -493,6 +499,138 @@ def test_tables_are_read_and_splits_that_lack_are_held_out(
     assert ["there is no validation: it gets" in note for note in corpus.notes] == [True, False]
     again = read_corpus(tmp_path / "mine", "mine", held_out=0.1)
     assert again.splits == corpus.splits
+
+
+@contextmanager
+def hub(files: Mapping[str, Mapping[str, bytes]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Run a stand-in of the Hugging Face Hub on a port of this machine.
+
+    Args:
+        files: of each commit of a data set, which is named as `OWNER/NAME/COMMIT`
+
+    Yields:
+        its address, and the commit and the authorization of each request for a data set
+    """
+    asked: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            pattern = r"(?:/api)?/datasets/(\w+/\w+)/(resolve|revision|tree)/(\w+)/?([^?]*)"
+            request = re.match(pattern, self.path)
+            if not request:
+                self.answer(404)
+                return
+            repository, kind, commit, file = request.groups()
+            asked.append((commit, self.headers["Authorization"]))
+            present = files.get(f"{repository}/{commit}", {})
+            if repository == "own/gated":
+                self.answer(403, error="GatedRepo")
+            elif not any(key.startswith(f"{repository}/") for key in files):
+                self.answer(404, error="RepoNotFound")
+            elif not present:
+                self.answer(404, error="RevisionNotFound")
+            elif kind == "revision":
+                self.answer(200, json.dumps({"id": repository, "sha": commit}).encode())
+            elif kind == "tree" and not file:
+                entries = [{"type": "file", "path": p, "oid": "0", "size": 0} for p in present]
+                self.answer(200, json.dumps(entries).encode())
+            elif kind == "resolve" and file in present:
+                self.answer(200, present[file], commit=commit)
+            else:
+                self.answer(404, error="EntryNotFound", commit=commit)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def answer(self, status: int, data: bytes = b"", error: str = "", commit: str = "") -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", hashlib.sha256(data).hexdigest())
+            for key, value in (("X-Error-Code", error), ("X-Repo-Commit", commit)):
+                if value:
+                    self.send_header(key, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        def log_message(self, format: str, *values: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+READ_EACH = """
+import sys
+from pathlib import Path
+from stages.corpus.reading import read_corpus
+from tagger.files import InputError
+for folder in map(Path, sys.argv[1:]):
+    try:
+        corpus = read_corpus(folder, folder.name, held_out=0.1)
+        print([len(sentences) for sentences in corpus.splits.values()], *corpus.tags)
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_data_set_of_the_hub_is_that_of_its_commit_also_offline(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    one, two, three = (digit * 40 for digit in "123")
+    configurations = [{"config_name": n, "data_files": f"{n}.parquet"} for n in ("en", "de")]
+    card = f"---\nconfigs: {json.dumps(configurations)}\n---\n"
+    people = plain_parquet({"tokens": [["Ada", "ran"]] * 60, "ner_tags": [["B-PER", "O"]] * 60})
+    both = {"README.md": card.encode(), "en.parquet": people, "de.parquet": people}
+    lines = "\n".join(
+        json.dumps(dict(zip(ROWS, row, strict=True))) for row in zip(*ROWS.values(), strict=True)
+    ).encode()
+    files = {
+        f"own/many/{one}": {**both, "en.parquet": parquet(NAMES)},
+        f"own/many/{two}": both,
+        f"own/lines/{one}": {f"{split}.jsonl": lines for split in ("train", "dev", "test")},
+        f"own/script/{one}": {"script.py": b"1 / 0"},
+    }
+    all_types, people_alone = "[48, 6, 6] O B-PER I-PER B-LOC I-LOC", "[48, 6, 6] O B-PER I-PER"
+    expected = {
+        f"path: own/many, name: en, revision: '{one}'": all_types,
+        f"path: own/many, name: de, revision: '{one}'": people_alone,
+        f"path: own/many, name: en, revision: '{two}'": people_alone,
+        f"path: own/lines, revision: '{one}'": "[60, 60, 60] O B-PER I-PER B-LOC I-LOC",
+        f"path: own/many, name: en, revision: '{three}'": "Give the 40 digits of one of its comm",
+        f"path: own/many, name: fr, revision: '{one}'": "Name one of its configurations",
+        f"path: own/many, revision: '{one}'": "Name one of its configurations",
+        f"path: own/gated, revision: '{one}'": "ask for access there, and run `hf auth login`",
+        f"path: own/gone, revision: '{one}'": "Compare the path with its page on the Hub",
+        f"path: own/script, revision: '{one}'": "a branch refs/convert/parquet, put the tables",
+        # It is a folder where the stage runs, too.
+        f"path: data/inputs, revision: '{one}'": "Compare the path with its page on the Hub",
+    }
+    folders = [tmp_path / f"corpora/{number}" for number in range(len(expected))]
+    for folder, description in zip(folders, expected, strict=True):
+        folder.mkdir(parents=True)
+        (folder / "corpus.yaml").write_text(f"dataset: {{{description}}}")
+
+    def read_each(**variables: str) -> list[str]:
+        command = [sys.executable, "-c", READ_EACH, *map(str, folders)]
+        return subprocess.run(
+            command, cwd=ROOT, env={**environment, **home, **variables}, check=True,
+            capture_output=True, text=True,
+        ).stdout.splitlines()  # fmt: skip
+
+    home = {"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_mine", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
+    with hub(files) as (url, asked):
+        found = read_each(HF_ENDPOINT=url, no_proxy="127.0.0.1")
+    for line, folder, part in zip(found, folders, expected.values(), strict=True):
+        assert line == part or (
+            line.startswith(f"{folder}/corpus.yaml: dataset: ") and part in line
+        )
+    assert set(asked) == {(commit, "Bearer hf_mine") for commit in (one, two, three)}
+    offline = read_each(HF_HUB_OFFLINE="1")
+    assert offline[:4] == found[:4]
+    assert all("(OfflineModeIsEnabled)). If trying again" in line for line in offline[4:])
 
 
 def test_what_looks_wrong_is_warned_of(tmp_path: Path) -> None:

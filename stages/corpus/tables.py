@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 
@@ -24,6 +25,18 @@ from tagger.files import InputError, reading
 # end with one of these.
 EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + BOM
 Row = tuple[Any, Any, Any]  # the tokens, the tags and what names the document
+# What helps where a data set could not be loaded, by what `datasets` says. The first counts.
+REMEDIES = {
+    "is a gated dataset|cannot be accessed|Invalid credentials": "Compare the path with its page "
+    "on the Hub; if it is private or gated, ask for access there, and run `hf auth login` or set "
+    "HF_TOKEN",
+    "Revision '": "Give the 40 digits of one of its commits, which its page shows under Files",
+    "BuilderConfig|Config name": "Name one of its configurations: `dataset: {name: …}`",
+    "Dataset scripts": "If its page has a branch refs/convert/parquet, put the tables from there "
+    "into the corpus' folder as train.parquet, validation.parquet and test.parquet",
+    "": "If trying again does not help, put its files into the corpus' folder: train.parquet, "
+    "validation.parquet and test.parquet",
+}
 
 
 class Columns:
@@ -153,20 +166,23 @@ def load_dataset(folder: Path, description: Description) -> dict[str, list[Sente
             f"{where} has no revision, so it may be another data set tomorrow; add the commit of "
             "the Hub: `revision: ` and its 40 digits, which its page shows under Files"
         )
-    return _splits(where, _load(where, wanted.path, wanted, None), description)
+    # If the Hub cannot be reached, `datasets` takes what its cache got last, of any commit and,
+    # without a name, of any configuration (its issue 7928). So each has a cache of its own. The
+    # prefix keeps it from a folder of that path where the stage runs.
+    key = f"{wanted.revision}-{quote(wanted.name or '', safe='')}"
+    cache = str(datasets.config.HF_DATASETS_CACHE / key)
+    return _splits(where, _load(where, f"hf://datasets/{wanted.path}", wanted, cache), description)
 
 
-def _load(where: str, path: str, wanted: DataSet, cache: str | None) -> Mapping[str, Any]:
+def _load(where: str, path: str, wanted: DataSet, cache: str) -> Mapping[str, Any]:
     import datasets
 
     try:
         loaded = datasets.load_dataset(path, wanted.name, revision=wanted.revision, cache_dir=cache)
     except Exception as error:  # of many libraries, with no class in common
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        raise InputError(
-            f"{where} could not be loaded ({reason}). Without a network, put its files into the "
-            "corpus' folder: train.parquet, validation.parquet and test.parquet"
-        ) from error
+        remedy = next(remedy for said, remedy in REMEDIES.items() if re.search(said, reason))
+        raise InputError(f"{where} could not be loaded ({reason}). {remedy}") from error
     return dict(loaded)
 
 
