@@ -171,7 +171,7 @@ def test_tags_are_checked_in_every_column_of_tags() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", " ", " a", "a\tb", "a\nb", "a\rb", "a\xa0", "a\u2028", "-DOCSTART-", f"{BOM}a"],
+    ["", " ", " a", "a\tb", "a\nb", "a\rb", "a\xa0", "a\u2028", "-DOCSTART-", f"{BOM}a", f"a{BOM}"],
 )
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, token: str) -> None:
     with pytest.raises(InputError, match=r"x\.conll: .* cannot be written as 2 columns"):

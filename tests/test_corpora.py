@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.corpus.__main__ import main
+from stages.corpus.description import Link, suffix_of
 from stages.corpus.reading import Corpus, read_corpus
 from stages.corpus.summary import count_shared, summarise
 from stages.download import download
@@ -80,10 +82,10 @@ def written(change: Callable[[str], str]) -> str:
     return conll(line=lambda token, tag: f"{token} {change(tag)}")
 
 
-def numbered(first: int, separator: str) -> str:
+def numbered(first: int, separator: str, number: Callable[[int], str] = str) -> str:
     """The corpus with a first column that counts."""
     return "".join(
-        "".join(separator.join((str(i), *row)) + "\n" for i, row in enumerate(sentence, first))
+        "".join(separator.join((number(i), *row)) + "\n" for i, row in enumerate(sentence, first))
         + "\n"
         for sentence in SENTENCES
     )
@@ -203,6 +205,12 @@ SENT_ID = "# sent_id = {}\n".format
         (GOOD.replace("Lene", "\ufeffLene") + "\ufeff", ""),
         (GOOD.encode("utf-16"), "encoding: utf-16"),
         (numbered(1, "\t").replace("1\tJaro", "1-2\tJarovan\t_\n1\tJaro"), "token: 2"),
+        *((numbered(0, "\t", "{}.5".format), "token: 2"),  # as times
+          (numbered(0, "\t", "{0}-{0}".format), "token: 2"),  # as places
+          (numbered(1, "\t", "1-{}\t0-4".format), "token: 3")),  # WebAnno
+        # HIPE, with comments between tokens
+        (conll(line="{}\t{}\t_\t_\n# segment = _".format, before=lambda _: "# language = en\n"),
+         "tag: 2"),
         (TABS, "separator: whitespace"),
         (TABS, "# nothing"),
         (TABS.replace("\n\n", "\n\t\n"), ""),  # WNUT-17
@@ -233,6 +241,8 @@ def test_layouts_are_understood(tmp_path: Path, text: str | bytes, description: 
     [
         ("# O\n#tag O\n", ["#", "#tag"], ["O", "O"]),
         ("#tag B-NEW\nx I-NEW\n", ["#tag", "x"], ["B-NEW", "I-NEW"]),
+        ("#tag\tB-NEW\nx\tI-NEW\n", ["#tag", "x"], ["B-NEW", "I-NEW"]),
+        ("x\ufeff O\n\ufeffy O\n", ["x", "y"], ["O", "O"]),
         ("x O\n# O\n", ["x", "#"], ["O", "O"]),
         ("Old\xa0Tarn B-LOC\n", ["Old\xa0Tarn"], ["B-LOC"]),
         ("Old Tarn\tB-LOC\n", ["Old Tarn"], ["B-LOC"]),
@@ -350,6 +360,23 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         (numbered(0, " "), "", "say in corpus.yaml which column has the tokens, such as `token: 2"),
         ("# x = 1\n" + numbered(1, "\t"), "", "train.conll, line 2: the first column counts"),
         (conll(line="doc1 {} {}".format), "", "the first column is the same for all tokens"),
+        *((numbered(1, "\t", how), "", "line 1: the first column counts the tokens") for how in
+          (lambda i: str(7 * i), "{}.".format, "t{}".format, "d1_s1_t{}".format, "1-{}".format)),
+        (conll(line=lambda a, b: f"{b}\t{a}"), "", "line 1: the first column has the tags (B-"),
+        (conll(line="en:{}\t{}".format), "", "every token begins with 'en:'; remove that: sed"),
+        (conll(line="{}\t_\t*\tPER[1]".format), "", "'PER[1]' is not a tag"),
+        (conll(line="{}\t{}\tSpaceAfter=No".format), "", "'SpaceAfter=No' is not a tag"),
+        (written(lambda t: t if t == "O" else f"{t[2:]}[{t[0]}]"), "", "[B]' is not a tag"),
+        (written(lambda t: "–".join(reversed(t.split("-")))), "", "is not a tag: expected O"),
+        (GOOD.replace(" O", " ?"), "", "'?' is not a tag: expected O"),
+        ({"train.conll": GOOD, "test.conll": GOOD.replace(" O", " ?")}, "", "line 4: '?' is not"),
+        ("#Oslo\tBLOC\n" + TABS, "", "line 1: 'BLOC' is not a tag"),
+        ("Token\tClass\n" + TABS.replace("B-", "").replace("I-", ""), "", "'Class' name columns"),
+        (GOOD, "documents: '#begin'", "documents: no line begins with '#begin'; correct it"),
+        (GOOD, "names: [O, B-X, I-X, B-X]", "names: ['O', 'B-X', 'I-X', 'B-X'] is refused: "),
+        ({"train.conll": GOOD, "eval.conll": GOOD}, "", "eval.conll is not read, and there is no"),
+        ({"train.conll": GOOD, "a.test.annotated": GOOD}, "", "rename it to test.conll if it"),
+        ({"data/train-0.parquet": ""}, "", "train-0.parquet lies too deep: move it up"),
         (GOOD + "x O\n# no token\n", "", "train.conll, line 302: 3 columns, but the lines"),
         (GOOD.encode() + b"\xfc O\n", "", "line 301: byte 0xfc is not UTF-8; save the file as UTF-8"
          ", or of a corpus name it in corpus.yaml: `encoding: latin-1`"),
@@ -404,6 +431,8 @@ def test_ten_repairs_are_printed_and_too_many_refused(tmp_path: Path) -> None:
         ({"train.jsonl": '{"text": "a b", "tokens": [{"text": "a"}], "spans": []}'}, "tag: spans",
          "line 1: 1 tokens, but 0 tags"),
         ({"train.jsonl": '{"tokens": ["a"], "tags": ["O"]}'}, "", "corpus.yaml: `tag: tags`, for "),
+        ({"train.jsonl": '{"tokens": ["a"]}'}, "", "Name the one to read in corpus.yaml: `tag: …`"),
+        ({"train.jsonl": '{"tokens": ["a"], "ner_tags": [1.5]}'}, "", "1.5 is neither text nor"),
         ({"train.jsonl": '{"words": [], "ner_tags": []}'}, "", "no column 'tokens'; it has: words"),
         ({"train.jsonl": '{"tokens": "a", "ner_tags": ["O"]}'}, "", "its tokens are 'a', not a li"),
         ({"train.jsonl": '{"tokens": ["a"], "ner_tags": []}'}, "", "1 tokens, but 0 tags"),
@@ -664,6 +693,58 @@ def test_a_tag_that_would_be_two_columns_is_refused(tmp_path: Path) -> None:
     text = json.dumps({"tokens": ["a"], "ner_tags": ["B-X\tY"]})
     with pytest.raises(InputError, match=r"test\.jsonl, line 1: the tag 'B-X\\tY' holds a tab"):
         read(tmp_path, {"train.jsonl": text.replace("\\tY", ""), "test.jsonl": text})
+
+
+def test_the_sentences_of_a_document_stand_together(tmp_path: Path) -> None:
+    """Where the rows of a table are shuffled, too, and where some have no document."""
+    rows = [("a", 1), ("b", 2), ("c", None), ("d", 1), ("e", None), ("f", 2)] * 10
+    lines = (json.dumps({"tokens": [t], "ner_tags": ["B-X"], "document": d}) for t, d in rows)
+    train = read(tmp_path, {f"{split}.jsonl": "\n".join(lines) for split in ("train",)} | {
+        f"{split}.conll": "x B-X\n" for split in SPLITS[1:]
+    }).splits["train"]  # fmt: skip
+    tokens = "".join(token for sentence in train for token in sentence.tokens)
+    assert tokens == "ad" * 10 + "bf" * 10 + "ce" * 10
+    numbers = [sentence.document for sentence in train]
+    assert numbers == sorted(numbers)
+    assert len(set(numbers)) == 2 + 20
+    assert len(set(numbers[:20])) == len(set(numbers[20:40])) == 1
+
+
+def test_files_that_differ_in_their_columns_are_warned_of(tmp_path: Path) -> None:
+    files = {
+        "train.conll": GOOD,
+        "validation.conll": GOOD,
+        "test.conll": conll(line="{0} {1} {1}".format),
+    }
+    (warning,) = read(tmp_path, files).warnings
+    assert warning.endswith("were read: train has 2, validation has 2, test has 3")
+
+
+def test_a_url_is_known_by_the_name_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(JSONL)
+    url = f"{file.as_uri()}?download=true"
+    link = Link(url=url, sha256=hashlib.sha256(JSONL.encode()).hexdigest())
+    assert suffix_of(link) == ".jsonl"
+
+
+def test_the_first_sentence_is_shown_also_where_the_terminal_lacks_its_characters(
+    tmp_path: Path,
+) -> None:
+    corpora = tmp_path / "data/inputs/corpora"
+    corpora.mkdir(parents=True)
+    corpus = read(corpora, GOOD.replace("Jaro", "Järo"))
+    assert "first sentence: Järo B-PER  van I-PER  Pell I-PER  left O" in summarise(corpus)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    output = subprocess.run(
+        [sys.executable, "-m", "stages.corpus", "mine"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert r"first sentence: J\xe4ro B-PER" in output
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "inner"])

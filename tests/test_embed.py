@@ -230,6 +230,12 @@ def test_a_real_replacement_character_is_not_told(
             "2 3\nthe 1 2\nMay 3 4\n",
             r", line 2 \('the'\): 2 numbers, not 3 as the first line states",
         ),
+        ("2 4\nдом 1 2 3\nиз 1 2 3\n", r", line 2 \('дом'\): 3 numbers, not 4 as the first"),
+        ("2 2\nдом nan nan\nиз 1 2\n", r", line 2 \('дом'\): a number is not finite"),
+        (
+            "2 2\nдом 1,5 2,5\nиз 1 2\n",
+            r", line 2 \('дом'\): '1,5' is not a number; write decimals",
+        ),
         ("version https://git-lfs.github.com/spec/v1\n", " is what Git LFS puts in a file's place"),
         (tarred(), " is a tar archive; unpack the file"),
         (gzip.compress(tarred(), mtime=0), " is a tar archive; unpack the file"),
