@@ -4,6 +4,7 @@ What a stage imports takes seconds. This module and stages/runner.py import noth
 that Ctrl-C, the end of the parent process and edits are noticed in these seconds too.
 """
 
+import io
 import os
 import signal
 import sys
@@ -19,7 +20,8 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # for a shell: 128 + SIGINT
     # Tokens are shown, and a terminal may lack their characters.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is None where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")
     name, *paths = sys.argv[1:] or [""]
     if name not in STAGES:
         sys.exit(f"usage: python -m stages {{{','.join(STAGES)}}} PATH…")

@@ -7,6 +7,7 @@ word vector, which is printed here if the stage `embed` has run.
 
 import argparse
 import gc
+import io
 import sys
 from collections import Counter
 from itertools import chain
@@ -63,7 +64,8 @@ def main() -> None:
     parser.add_argument("corpus", nargs="?", metavar="NAME", help="a folder of data/inputs/corpora")
     arguments = parser.parse_args()
     # Tokens are shown, and a terminal may lack their characters.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is None where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         texts = read_texts(PARAMETERS)
         if arguments.corpus is not None:

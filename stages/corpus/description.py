@@ -123,7 +123,7 @@ class Description(_Model):
     @field_validator("names")
     @classmethod
     def _check_names(cls, value: list[str] | None) -> list[str] | None:
-        twice = [name for name, n in Counter(value or ()).items() if n > 1]
+        twice = [name for name, n in Counter(value or ()).items() if n > 1 and name != "O"]
         if twice:
             raise ValueError(f"{twice[0]!r} stands there twice: list the name of each number")
         return value
@@ -275,7 +275,7 @@ def files_of(folder: Path, description: Description) -> dict[str, Path | Link]:
 
 
 def _refuse_other_names(folder: Path, missing: Sequence[str]) -> None:
-    """Refuse files that seem to be a split that is missing, under a name that is not read.
+    """Refuse files that are not read and may be a split that is missing.
 
     Raises:
         InputError: the first of them.
@@ -299,6 +299,8 @@ def _refuse_other_names(folder: Path, missing: Sequence[str]) -> None:
                     f"it is that ({missing[0]}{suffix}), or move it out of the folder"
                 )
             continue
+        if suffix == ".dvc":
+            raise InputError(f"{path} stands for a file that is not there: run `dvc pull {path}`")
         if suffix in PACKED_SUFFIXES:
             raise InputError(
                 f"{path} is not read: unpack it, and call what it holds {split}.conll (or "
@@ -317,8 +319,10 @@ def suffix_of(source: Path | Link) -> str:
     """How the name of a split's file ends; `.jsonl` too if a URL's ends in `.json`."""
     if isinstance(source, Path):
         return source.suffix
-    suffix = PurePosixPath(urllib.parse.urlsplit(source.url).path).suffix
-    return ".jsonl" if suffix == ".json" else suffix
+    known = {".json": ".jsonl", ".jsonl": ".jsonl", ".parquet": ".parquet"}
+    path = urllib.parse.urlsplit(source.url).path
+    suffixes = (PurePosixPath(text).suffix for text in (path, source.url))
+    return next((known[suffix] for suffix in suffixes if suffix in known), "")
 
 
 def read_file(corpus: str, split: str, source: Path | Link, splits: int) -> tuple[str, bytes]:

@@ -7,7 +7,7 @@ letters without a type (`B`, `I`), and types without a letter (`PER`).
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -150,7 +150,7 @@ _READINGS = [
 
 
 def _check_bare_types(
-    tags: Mapping[str, int], outside: set[str], lettered: Collection[str]
+    tags: Mapping[str, int], outside: set[str], lettered: Mapping[str, tuple[str, str]]
 ) -> None:
     """Refuse what could be types without letters, but could as well be something else.
 
@@ -159,13 +159,16 @@ def _check_bare_types(
     """
     if not outside:
         raise UnreadableTagError(max(tags, key=lambda tag: tags[tag]))
+    is_split = {"B", "I"} <= {letter for letter, _ in lettered.values()}
     for tag in tags:
-        looks_prefixed = re.match(r"(B|I|BEG|BEGIN|IN|INSIDE)[^\w]", tag) or re.search(
-            r"[^\w](B|I|BEG|BEGIN|IN|INSIDE)[^\w]?$|\[\d+\]$|=", tag
+        looks_prefixed = (
+            (is_split and tag in lettered)
+            or re.match(r"(B|I|BEG|BEGIN|IN|INSIDE)[^\w]", tag)
+            or re.search(r"[^\w:/.|-](B|I|BEG|BEGIN|IN|INSIDE)[^\w]?$|\[\d+\]$|=", tag)
         )
         if tag in LETTERS or looks_prefixed or tag.endswith("-") or tag[:1] in "-_":
             # Of tags that are written in two ways, those without letters are the odd ones.
-            others = (tags.keys() - set(lettered) if lettered else None) or {tag}
+            others = (tags.keys() - lettered.keys() if is_split else None) or {tag}
             raise UnreadableTagError(max(sorted(others), key=lambda tag: tags[tag]))
 
 

@@ -29,7 +29,7 @@ from stages.corpus.dialect import (
     find_violations,
     read_dialect,
 )
-from tagger.corpus.conll import SPLITS, ConllFile, Sentence
+from tagger.corpus.conll import SPLITS, WRITTEN_TAG, ConllFile, Sentence
 from tagger.corpus.tags import PREFIXES, count_invalid_transitions, iob2, spans, tag_set
 from tagger.files import InputError
 
@@ -179,7 +179,8 @@ def _read_splits(
             remarks.layouts.append(f"{split}: {file}: {_describe(conll)}")
             conll.data = b""  # which may be large
     mark = description.documents
-    if mark and conll_files and not any(conll.has_documents for conll in conll_files.values()):
+    have_mark = any(conll.has_documents for conll in conll_files.values())
+    if mark and len(conll_files) == len(found) and not have_mark:  # of a table it is a column
         raise InputError(
             f"{folder / FILE}: documents: no line begins with {mark!r}; correct it, or leave it out"
         )
@@ -221,7 +222,7 @@ def _refuse_numbers(sentences: Sequence[Sentence]) -> None:
                 counted += number is not None and (last is None or number > last)
                 last = number
             total += len(sentence.tokens)
-    is_counted = total > 0 and counted >= 0.9 * total
+    is_counted = total >= FEW and counted >= 0.9 * total
     is_same = len(longer) >= FEW and same >= 0.9 * len(longer)
     if longer and (is_counted or is_same):
         what = "counts the tokens" if is_counted else "is the same for all tokens of a sentence"
@@ -245,12 +246,16 @@ def _refuse_first_column(sentences: Sequence[Sentence]) -> None:
         raise InputError(
             f"{first.location(0)}: the first column has the tags ({first.excerpt()[:40]}); say in "
             f"{FILE} where both are: `tag: 1` and `token: -1`, for example"
+            if first.lines
+            else f"{first.location(0)}: the tokens are tags ({first.excerpt()[:40]}); say in "
+            f"{FILE} which column has the tokens: `token: NAME`"
         )
-    prefix = re.match(r"[a-z]{2,3}(-[a-z]+)*:(?=.)", first.tokens[0])
+    prefix = re.match(r"[a-z-]+:(?=.)", first.tokens[0])
     if prefix and counts.total() >= FEW and all(token.startswith(prefix[0]) for token in counts):
+        is_here = first.lines and "://" not in first.file
         raise InputError(
-            f"{first.location(0)}: every token begins with {prefix[0]!r}; remove that: "
-            f"sed -i 's/^{prefix[0]}//' {shlex.quote(first.file)}"
+            f"{first.location(0)}: every token begins with {prefix[0]!r}; remove that"
+            + (f": sed -i 's/^{prefix[0]}//' {shlex.quote(first.file)}" if is_here else "")
         )
 
 
@@ -262,7 +267,8 @@ def _refuse_header(sentences: Sequence[Sentence]) -> None:
     """
     first = sentences[0]
     token, tag = first.tokens[0], first.tags[0]
-    is_odd = not re.match("[BIES]-|O$", tag) and sum(s.tags.count(tag) for s in sentences) == 1
+    is_known = tag == "O" or WRITTEN_TAG.fullmatch(tag)
+    is_odd = not is_known and sum(s.tags.count(tag) for s in sentences) == 1
     if token.lower() in HEADER_TOKENS and (is_odd or tag.lower() in HEADER_TAGS):
         raise InputError(f"{first.location(0)}: {token!r} and {tag!r} name columns; delete it")
 

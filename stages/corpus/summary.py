@@ -53,8 +53,9 @@ def _too_long(corpus: Corpus) -> list[str]:
             longest = max(long, key=lambda s: len(s.tokens))
             warnings.append(
                 f"sentences of {split} with more than {MAX_TOKENS} tokens, which are read in parts "
-                f"of {MAX_TOKENS}: {len(long):,}; the longest, of {len(longest.tokens):,} tokens, "
-                f"is at {longest.location(0)}. Mark where its sentences end"
+                f"of at most {MAX_TOKENS}: {len(long):,}; the longest, of "
+                f"{len(longest.tokens):,} tokens, is at {longest.location(0)}. Mark where its "
+                "sentences end"
             )
     return warnings
 

@@ -239,7 +239,7 @@ def _sentences(
                 raise InputError(f"{place}: the token {token!r:.80} is not text; write it as text")
         clean = [sys.intern(re.sub(r"[\t\r\n]+", " ", t.strip(EDGES))) for t in tokens]
         named = [_name(tag, names, place) for tag in tags]
-        for tag in named:
+        for tag in dict.fromkeys(named):
             if re.search(r"[\t\r\n]", tag):
                 raise InputError(
                     f"{place}: the tag {tag!r:.80} holds a tab or a line break; rename it"
@@ -259,7 +259,7 @@ def _sentences(
                 )
             document, is_marked = started, True
             numbers = {str(name): document}
-        elif name is not None:
+        elif name is not None and name == name:  # not NaN
             document = numbers.setdefault(str(name), started)
         elif not is_marked:
             document = started

@@ -1,8 +1,8 @@
 """Files in CoNLL format: a token a line, its columns between tabs or blanks, the tags last.
 
-An empty line ends a sentence. A line that begins with -DOCSTART- starts a document, whatever else
-it holds but the tag of an entity. Lines with # before a sentence are comments, unless they have the
-columns of a token: CoNLL-U has such comments, and a token may be #.
+An empty line ends a sentence. A line whose first column is -DOCSTART- starts a document, whatever
+else it holds but the tag of an entity. Lines with # before a sentence are comments, unless they
+have the columns of a token: CoNLL-U has such comments, and a token may be # or #hashtag.
 """
 
 import codecs
@@ -231,15 +231,20 @@ class ConllFile:
         cells = [cell.strip() for cell in line.translate(ASCII_BLANKS).split(" ") if cell]
         return cells if len(cells) > 1 else line.split()
 
-    def _is_comment(self, line: str, cells: Sequence[str]) -> bool:
-        """Whether a line that begins with #, at the start of a sentence, holds no token."""
+    def _is_comment(self, line: str, cells: Sequence[str], starts: bool) -> bool:
+        """Whether a line that begins with #, before a sentence (`starts`) or in it, is no token."""
+        if not starts:
+            # HIPE's corpora have comments between tokens. A row with blanks for tabs is none.
+            is_row = len(cells) == self.width and cells[self.layout.tag] in self.tags
+            return self.separator == "tab" and "\t" not in line and len(cells) > 1 and not is_row
         if len(cells) < self._least or (self.width and len(cells) != self.width):
             return True
         if self.separator == "tab" and "\t" not in line:
             return True
         tag = cells[self.layout.tag]
         is_hashtag = re.fullmatch(r"#\w+", cells[0])
-        if is_hashtag and (self.separator == "tab" or WRITTEN_TAG.fullmatch(tag)):
+        is_lettered = any(map(WRITTEN_TAG.fullmatch, self.tags))
+        if is_hashtag and (WRITTEN_TAG.fullmatch(tag) or (self.separator == "tab" and is_lettered)):
             return False
         return tag not in self.tags and not is_tag(tag)
 
@@ -253,8 +258,13 @@ class ConllFile:
         is_fixed = layout.token < 0 or layout.tag < 0  # then all lines need the same columns
         width = width_line = self.comments = 0
         # As in CoNLL-U: most lines begin with the number of their token.
-        counted = len(re.findall(rb"(?m)^\d+[ \t]", self.data)) if layout.token > 0 else 0
-        is_counted = 2 * counted > len(re.findall(rb"(?m)^[^#\r\n]", self.data))
+        counted = total = 0
+        if layout.token > 0:
+            for _, line in self._read():
+                if line.strip() and line[0] != "#":
+                    total += 1
+                    counted += re.match(r"\d+[ \t]", line) is not None
+        is_counted = 2 * counted > total
         starts = True
         number = 0
         known: dict[str, tuple[str, ...]] = {}  # most lines of a corpus stand there many times
@@ -276,8 +286,7 @@ class ConllFile:
                 starts = True
                 yield number, (DOCUMENT_START,)
                 continue
-            may_be_comment = starts or (self.separator == "tab" and "\t" not in line)
-            if line[0] == "#" and may_be_comment and self._is_comment(line, cells):
+            if line[0] == "#" and self._is_comment(line, cells, starts):
                 if NEW_DOCUMENT.match(line) and layout.documents is not False:
                     yield number, (DOCUMENT_START,)
                 self.comments += 1
