@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from review.dvc_files import Stage, check_locked_stage, hashes
 from review.escape import terminal
 from review.revision import (
+    METRICS,
     WORKING_TREE,
     Revision,
     cache_of,
@@ -37,6 +38,12 @@ class Lock(NamedTuple):
 
     stale: dict[str, list[str]]  # the stages that would run again, in the pipeline's order, and why
     missing: list[str]  # outputs that the local cache lacks, as in any fresh clone
+    scored_by: str = ""  # the stage that makes metrics.json
+
+    @property
+    def has_stale_scores(self) -> bool:
+        """Whether metrics.json would be made again, and not only what comes after it."""
+        return self.scored_by in self.stale if self.scored_by else bool(self.stale)
 
 
 def read_lock(revision: Revision) -> Lock:
@@ -131,7 +138,7 @@ def _check(revision: Revision, folder: Path) -> Lock:
             reasons.append(f"after {', '.join(upstream)}")
         if reasons:
             stale[name] = reasons
-    return Lock(stale, missing)
+    return Lock(stale, missing, maker.get(METRICS, ""))
 
 
 def _added(revision: Revision, path: str) -> str:

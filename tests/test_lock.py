@@ -50,7 +50,7 @@ def fresh(pair: tuple[Clone, Clone]) -> Iterator[Clone]:
 
 
 def test_a_fresh_clone_is_current(fresh: Clone) -> None:
-    assert check(fresh.path) == ({}, CACHED)
+    assert check(fresh.path) == Lock({}, CACHED, "evaluate")
     output = fresh.run("python", "-m", "review.lock")
     assert "Not in the local cache, which is no fault: data/corpus, " in output
     assert output.endswith("dvc.lock is current.\n")
@@ -157,10 +157,11 @@ def test_a_change_names_the_stages_that_would_rerun_and_why(
     fresh: Clone, change: Callable[[Clone], None], expected: dict[str, list[str]]
 ) -> None:
     change(fresh)
-    stale, missing = check(fresh.path)
-    assert stale == expected
-    assert list(stale) == list(expected), "in the order of the pipeline"
-    assert missing == CACHED
+    lock = check(fresh.path)
+    assert lock.stale == expected
+    assert list(lock.stale) == list(expected), "in the order of the pipeline"
+    assert lock.missing == CACHED
+    assert lock.has_stale_scores == ("evaluate" in expected)
 
 
 def test_without_a_lock_nothing_is_in_it(fresh: Clone) -> None:
@@ -193,7 +194,7 @@ def test_data_of_another_state_do_not_make_the_lock_stale(pair: tuple[Clone, Clo
     config.chmod(0o644)
     config.write_text("{}", encoding="utf-8")
     assert "data/model" in full.run("dvc", "status")
-    assert check(full.path) == ({}, [])
+    assert check(full.path) == Lock({}, [], "evaluate")
     assert "Running" not in full.run("dvc", "repro"), "it takes the model from the cache"
     assert json.loads(config.read_text(encoding="utf-8"))
 
@@ -207,7 +208,7 @@ def test_a_commit_has_its_own_lock_and_the_cache_of_the_repository(
     (clone.path / "tagger/model/crf.py").unlink()  # of the working tree alone
     later, earlier = (read_lock(Revision.find(clone.path, name)) for name in ("HEAD", "HEAD~1"))
     assert later.stale == {"train": later.stale["train"], **AFTER_TRAIN}
-    assert earlier == ({}, [])
+    assert earlier == Lock({}, [], "evaluate")
     assert list(check(clone.path).stale) == ["train", *AFTER_TRAIN]
 
 
@@ -247,4 +248,4 @@ def test_of_data_that_dvc_add_tracks_git_has_the_hash(
 def test_a_shallow_clone_will_do(clone_with_results: Clone, tmp_path: Path) -> None:
     source = clone_with_results.path.as_uri()
     clone_with_results.run("git", "clone", "-q", "--depth", "1", source, str(tmp_path / "shallow"))
-    assert read_lock(Revision.find(tmp_path / "shallow", "HEAD")) == ({}, CACHED)
+    assert read_lock(Revision.find(tmp_path / "shallow", "HEAD")) == Lock({}, CACHED, "evaluate")

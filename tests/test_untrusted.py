@@ -162,7 +162,7 @@ def test_nothing_of_a_commit_is_followed(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     lock = read_lock(repository.find())
-    assert lock == Lock({"train": ["not in dvc.lock"]}, [])
+    assert lock == Lock({"train": ["not in dvc.lock"]}, [], "train")
     assert victim.read_text() == "mine"
     assert not marker.exists()
     assert made == []
