@@ -192,10 +192,11 @@ def _goes_on(last: str, following: str) -> bool:
 _LINE = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"  # what ends a line, as for `str.splitlines`
 # White space, control characters, and what shows nothing and joins nothing: zero-width space,
 # byte order mark, marks of the direction of writing.
-_BLANK = (
-    r"\0-\x20\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f\u2066-\u2069\u3000"
-    r"\ufeff"
+_SPACE = (
+    r"\0-\x09\x0e-\x1b\x1f\x20\x7f-\x84\x86-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u202a-\u202f"
+    r"\u205f\u2066-\u2069\u3000\ufeff"
 )
+_BLANK = _LINE + _SPACE
 _SYMBOL = (
     r"\xa6\xa9\xac\xae\xb0\xb1\xd7\xf7\u2120\u2122\u2190-\u2bff\ufffc\ufffd\U0001f000-\U0001ffff"
 )
@@ -207,6 +208,8 @@ _PUNCTUATION = (
     r"\uffe0-\uffee"
 )
 _LETTER = rf"[^{_BLANK}{_SYMBOL}{_PUNCTUATION}]"  # and digits, marks, joiners, and all else
+# What follows a character and must stay with it: marks, joiners, unknown and private characters.
+_MARK = rf"[^{_BLANK}{_SYMBOL}{_PUNCTUATION}\w\0-\u02ff]"
 _QUOTE = re.compile("[\"'”’»›]")
 _STOP = r".!?…‽؟۔।॥։።"
 _WIDE_STOP = "。．！？｡"  # of scripts that set no blank after it
@@ -217,6 +220,8 @@ _APOSTROPHE = "'’"
 
 # Unbounded quantifiers are possessive (`++`, `*+`) wherever a match could fail after them, and what
 # one alternative reads in vain, another consumes: so the time grows with the length of any text.
+# Only single characters are repeated so: of groups Python up to 3.11.4 takes wrong matches
+# (python/cpython#106052).
 
 _ENDS = rf"""
     (?P<stop>
@@ -228,7 +233,7 @@ _ENDS = rf"""
 """
 _END = re.compile(rf"(?x) {_ENDS} | [{_LINE}]++")
 _END_IN_WRAPPED = re.compile(
-    rf"(?x) {_ENDS} | (?: (?: \r\n | [{_LINE}]) (?: (?![{_LINE}]) [{_BLANK}])*+ ){{2,}}+"
+    rf"(?x) {_ENDS} | (?: (?: \r\n | (?! \r\n) [{_LINE}]) [{_SPACE}]*+ ){{2,}}"
 )
 _BLANKS = "".join(filter(re.compile(f"[{_BLANK}]").match, map(chr, range(0x10000))))
 _NEXT = re.compile(
@@ -239,8 +244,6 @@ _LAST_WORD = re.compile(r"\w[\w.]*\Z")
 _LIST_NUMBER = re.compile(r"\d{1,3}|[A-Za-z]|[IVXivx]{1,5}")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|Ph\.D|[BM]\.Sc")
 
-# What follows a character and must stay with it: marks, joiners, unknown and private characters.
-_MARKS = rf"(?: (?![\w\0-\u02ff]) {_LETTER} )*+"
 _CLITIC_ENDS = rf"(?! {_LETTER})"
 _WORD = rf"""
     {_LETTER}++
@@ -249,14 +252,14 @@ _WORD = rf"""
         |   (?<=\d) (?: [,:–] | (?<!\.\d) (?<!\.\d\d) /) (?=\d)
         )
         {_LETTER}++
-    )*+
+    )*
 """
 _TOKEN = re.compile(rf"""(?x)
     [A-Za-z]++ (?= [ ,])                                  # most tokens: only to save time
 |   (?i: https?:// | www\.) [^{_BLANK}<>"“”]*[^{_BLANK}<>"“”.,;:!?…'’)\]]
 |   (?= [A-Za-z]++ [{_APOSTROPHE}]) [A-Za-z]+? (?= (?i: n[{_APOSTROPHE}]t) {_CLITIC_ENDS})
 |   (?i: n[{_APOSTROPHE}]t) {_CLITIC_ENDS}
-|   [A-Z]{{1,3}}\${_MARKS}
+|   [A-Z]{{1,3}}\${_MARK}*+
 |   {_WORD}
     (?:
         \. (?= [{_BLANK},;:] | [{_APOSTROPHE}] [Ss] {_CLITIC_ENDS})
@@ -265,7 +268,7 @@ _TOKEN = re.compile(rf"""(?x)
     )?
 |   [{_APOSTROPHE}] (?i:s|m|re|ve|ll|d) {_CLITIC_ENDS}
 |   \. (?=\d) {_WORD}
-|   (?: \.{{2,}}+ | -{{2,}}+ | \*{{2,}}+ ) {_MARKS}
-|   [{_SYMBOL}] (?: [{_SYMBOL}] | (?![\w\0-\u02ff]) {_LETTER} )*+
-|   ([^{_BLANK}]) (?: \1{{2,}}+)? {_MARKS}
+|   (?: \.{{2,}}+ | -{{2,}}+ | \*{{2,}}+ ) {_MARK}*+
+|   [{_SYMBOL}] (?: [{_SYMBOL}] | {_MARK} )*
+|   ([^{_BLANK}]) (?: \1{{2,}})? {_MARK}*+
 """)  # fmt: skip

@@ -1,13 +1,18 @@
 """Raw text is split into sentences of tokens, by rules that hold for any text."""
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import tagger.text
 from benchmarks.text import RawText, detokenize, shares_found
 from stages.download import download
 from tagger.corpus.conll import MAX_TOKENS
@@ -237,3 +242,27 @@ def test_tokens_and_sentences_of_conllpp_are_found(
     tokens, sentences = shares_found(documents, [split_text(d.text) for d in documents])
     assert tokens > 0.999
     assert sentences > 0.985
+
+
+def operations(tree: Any) -> Iterator[tuple[str, Any]]:
+    """The operations of a parsed regular expression, at any depth, with their arguments."""
+    if isinstance(tree, _parser.SubPattern):
+        yield from ((str(name), argument) for name, argument in tree)
+    if isinstance(tree, _parser.SubPattern | list | tuple):
+        for part in tree:
+            yield from operations(part)
+
+
+def test_the_patterns_mean_the_same_in_each_python() -> None:
+    """Python up to 3.11.4, which Debian 12 has, matches wrongly what is atomic and branches.
+
+    See python/cpython#106052. Single characters are matched rightly.
+    """
+    patterns = [one for one in vars(tagger.text).values() if isinstance(one, re.Pattern)]
+    found = [use for one in patterns for use in operations(_parser.parse(one.pattern, one.flags))]
+    atomic = [argument for name, argument in found if name == "POSSESSIVE_REPEAT"]
+    assert len(atomic) > 10
+    for _, _, repeated in atomic:
+        ((name, _),) = repeated
+        assert str(name) in ("IN", "LITERAL", "NOT_LITERAL")
+    assert "ATOMIC_GROUP" not in dict(found)

@@ -8,6 +8,7 @@ word vector, which is printed here if the stage `embed` has run.
 import argparse
 import gc
 import io
+import signal
 import sys
 from collections import Counter
 from itertools import chain
@@ -76,5 +77,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
     gc.disable()  # a corpus has no cycles to find, but very many lists to search
     main()
